@@ -1,0 +1,1 @@
+"""PostgreSQL: tables, frozen rows, every SQL statement, unit of work, migrations, embedded servers."""

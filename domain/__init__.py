@@ -1,0 +1,1 @@
+"""Rollcall's rules: ids, enums, errors and attendance as pure functions; no I/O."""

@@ -1,0 +1,1 @@
+"""What an operation does: `(parent row, info, args) -> row`, input types, permissions."""

@@ -1,0 +1,1 @@
+"""Counters, timings and event names; no I/O."""

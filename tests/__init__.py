@@ -1,0 +1,1 @@
+"""The tests; this file keeps `tests/schema` from shadowing the package `schema`."""

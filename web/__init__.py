@@ -1,0 +1,1 @@
+"""HTTP: settings, resources, GraphQL over HTTP, sign-in, GraphiQL, health, logging."""
