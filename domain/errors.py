@@ -88,8 +88,8 @@ class ErrorCode(StrEnum):
 class UserProblem(RollcallError):
     """One entry of `userErrors`: `path` leads to the wrong input, e.g. ["input", "items", "3", "out"].
 
-    `constraint`, `needed_role`, `current` with `current_version` and `overlaps` fill the fields of InvalidInput, Forbidden, Conflict and
-    Overlap; `current` and `overlaps` are rows.
+    `constraint`, `needed_role`, `current` with `current_version`, and `overlaps` fill the fields of InvalidInput,
+    Forbidden, Conflict and Overlap; `current` and `overlaps` are rows.
     """
 
     def __init__(

@@ -1,0 +1,33 @@
+# Each target does all its own set-up; `make help` lists them.
+PYTHON ?= python3
+VENV := .venv
+PY := $(VENV)/bin/python
+STAMP := $(VENV)/.installed
+.DEFAULT_GOAL := help
+.PHONY: help test check format lock
+
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+$(STAMP): requirements/dev.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Rollcall needs Python 3.11 or newer, found " + sys.version.split()[0] + ": set PYTHON=")'
+	@test -x $(PY) || $(PYTHON) -m venv $(VENV)
+	@echo "installing the pinned dependencies"
+	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@touch $(STAMP)
+
+test: $(STAMP) ## run every test (ARGS= goes to pytest)
+	@$(PY) -m pytest $(ARGS)
+
+check: $(STAMP) ## format, lint, types, then the tests
+	@$(PY) -m ruff format --check .
+	@$(PY) -m ruff check .
+	@$(PY) -m mypy
+	@$(MAKE) test
+
+format: $(STAMP) ## format the code
+	@$(PY) -m ruff format .
+
+lock: ## pin the dependencies again (needs uv)
+	uv pip compile -q --python-version 3.11 --universal --generate-hashes --no-header pyproject.toml --extra embedded -o requirements/runtime.txt
+	uv pip compile -q --python-version 3.11 --universal --generate-hashes --no-header pyproject.toml --extra embedded --extra dev -o requirements/dev.txt
