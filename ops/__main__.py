@@ -1,0 +1,5 @@
+"""`python -m ops` is `rollcall`."""
+
+from ops.cli import main
+
+main()

@@ -1,0 +1,1 @@
+"""Tests of the command line, of the settings and of the start of the service."""
