@@ -34,7 +34,7 @@ class Assignment(msgspec.Struct, frozen=True):
 
 
 class WeeklyOff(msgspec.Struct, frozen=True):
-    """A weekday that is off; bit i of `weeks_of_month` is its (i+1)-th occurrence in the month; `half` None is whole."""
+    """A weekday that is off; bit i of `weeks_of_month` is its (i+1)-th in the month; `half` None is the whole day."""
 
     iso_weekday: int
     weeks_of_month: int = EVERY_WEEK
