@@ -1,0 +1,141 @@
+"""One process of the cluster as the supervisor sees it: started, ready, reporting, told to go, dead.
+
+The process's own side is child.py.
+"""
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Final
+
+from cluster.child import ORPHAN_LIMIT, Command
+
+_AFTER_DRAIN: Final = timedelta(seconds=5)
+"""What a process may take beyond its drain to close pools and the interpreter."""
+
+
+@dataclass(frozen=True)
+class Role:
+    """A kind of process: `python -m <module> NAME REPORT_FD <arguments>`; it may need the listening socket."""
+
+    name: str
+    module: str
+    arguments: tuple[str, ...] = ()
+    pass_fds: tuple[int, ...] = ()
+    numbered: bool = False
+
+
+class Child:
+    """A running process. `latest` is its last report; `ready` tells whether it got so far, once known.
+
+    A child on trial is to take the place of a living one, and is not replaced when it never becomes ready.
+    """
+
+    def __init__(self, role: Role, slot: int, *, on_trial: bool = False) -> None:
+        self.role = role
+        self.slot = slot
+        self.on_trial = on_trial
+        self.configured = False
+        self.name = f"{role.name} {slot}" if role.numbered else role.name
+        self.latest: Mapping[str, Any] = {}
+        self.ready: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self.expected_to_go = False
+        self.heard_s = self.started_s = time.monotonic()
+        self._process: asyncio.subprocess.Process | None = None
+
+    async def start(self) -> None:
+        """Start the process; it imports its code and then waits for its environment."""
+        reports, reports_end = os.pipe()
+        try:
+            self._process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", self.role.module, self.name, str(reports_end), *self.role.arguments),
+                stdin=asyncio.subprocess.PIPE,
+                pass_fds=(reports_end, *self.role.pass_fds),
+            )
+        finally:
+            os.close(reports_end)
+        self._listening = asyncio.create_task(self._listen(reports))
+
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        return self._running.pid
+
+    @property
+    def became_ready(self) -> bool:
+        """Whether it has ever been ready."""
+        return self.ready.done() and self.ready.result()
+
+    @property
+    def serves(self) -> bool:
+        """Whether it is ready and nobody told it to go."""
+        return self.became_ready and not self.expected_to_go and self._running.returncode is None
+
+    @property
+    def _running(self) -> asyncio.subprocess.Process:
+        assert self._process is not None, "start() comes first"
+        return self._process
+
+    def configure(self, environment: Mapping[str, str]) -> None:
+        """Hand over what is not in our own environment, upon which the process begins its work."""
+        self.configured = True
+        self.heard_s = time.monotonic()
+        self._tell(json.dumps(dict(environment)))
+
+    async def wait(self) -> int:
+        """The exit code, once it is dead and its last report was read."""
+        code = await self._running.wait()
+        await self._listening
+        return code
+
+    async def leave(self, command: Command, limit: timedelta) -> None:
+        """Tell it to go, and kill it when it takes longer than its drain may."""
+        self.expected_to_go = True
+        if not self.configured:
+            self.kill()
+        self._tell(command)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._running.wait(), (limit + ORPHAN_LIMIT + _AFTER_DRAIN).total_seconds())
+        self.kill()
+
+    def kill(self) -> None:
+        """End it at once."""
+        with contextlib.suppress(ProcessLookupError):
+            self._running.send_signal(signal.SIGKILL)
+
+    def _tell(self, line: str) -> None:
+        pipe = self._running.stdin
+        assert pipe is not None
+        with contextlib.suppress(ConnectionError, RuntimeError):
+            pipe.write(line.encode() + b"\n")
+
+    async def _listen(self, reports: int) -> None:
+        reader = asyncio.StreamReader()
+        transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+            lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(reports, "rb", 0)
+        )
+        try:
+            async for line in reader:
+                self.heard_s = time.monotonic()
+                facts = json.loads(line)
+                if facts.pop("ready", False) and not self.ready.done():
+                    self.ready.set_result(True)
+                self.latest = facts or self.latest
+        finally:
+            transport.close()
+            if not self.ready.done():
+                self.ready.set_result(False)
+
+
+def reason_of_death(code: int) -> str:
+    """An exit code in words."""
+    if code < 0:
+        return f"killed by {signal.Signals(-code).name}"
+    return f"ended with code {code}"

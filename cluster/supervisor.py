@@ -1,0 +1,306 @@
+"""The supervisor: keeps the wanted processes alive, replaces them without losing a request, and stops them in order.
+
+It owns the listening socket and nothing else: no database, no Redis, no application code, so that nothing can bring it
+down. SIGHUP: rolling reload. SIGTTIN, SIGTTOU: one worker more, one fewer. SIGTERM, SIGINT: drain and stop; a second
+one stops at once.
+"""
+
+import asyncio
+import signal
+import socket
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from contextlib import suppress
+from typing import Any, Final
+
+from cluster.child import EXIT_CANNOT_START, Command
+from cluster.journal import journal
+from cluster.listener import listen
+from cluster.process import Child, Role, reason_of_death
+from cluster.restarts import RestartBudget
+from cluster.systemd import notify
+from domain.errors import RollcallError
+from web.settings import ClusterSettings
+
+Prepare = Callable[[], Awaitable[Mapping[str, str]]]
+_PULSE_S: Final = 1.0
+
+
+class Supervisor:
+    """Runs the first role as many times as there are workers, and every other role once.
+
+    `prepare` runs at the start, while the processes import their code, and again before a reload; it returns the
+    environment variables that they still need. `on_ready` is called once, when the first worker serves.
+    """
+
+    def __init__(
+        self,
+        listener: socket.socket,
+        roles: Sequence[Role],
+        settings: ClusterSettings,
+        prepare: Prepare,
+        on_ready: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._listener = listener
+        self._worker = roles[0]
+        self._roles = roles
+        self._settings = settings
+        self._prepare = prepare
+        self._on_ready = on_ready
+        self._wanted_workers = settings.workers
+        self._children: list[Child] = []
+        self._environment: Mapping[str, str] | None = None
+        self._budgets = {
+            role.name: RestartBudget(settings.max_restarts, settings.restart_window, settings.restart_delay)
+            for role in roles
+        }
+        self._restarts = 0
+        self._restarts_granted = 0
+        self._exit_code = 0
+        self._serving = asyncio.Event()
+        self._stopping = asyncio.Event()
+        self._changing = asyncio.Lock()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def run(self) -> int:
+        """Serve until told to stop or until nothing lives; returns the exit code."""
+        self._handle_signals()
+        try:
+            await self._unless_stopping(self._start())
+            await self._stopping.wait()
+        finally:
+            await self._stop()
+        return self._exit_code
+
+    def snapshot(self) -> dict[str, Any]:
+        """What there is to know about the cluster now: every process with its last report."""
+        now_s = time.monotonic()
+        return {
+            "workers": self._wanted_workers,
+            "restarts": self._restarts,
+            "processes": [
+                {
+                    "name": child.name,
+                    "pid": child.pid,
+                    "serves": child.serves,
+                    "age_s": round(now_s - child.started_s, 1),
+                    **child.latest,
+                }
+                for child in self._children
+            ],
+        }
+
+    # ------------------------------------------------------------------------------------------------ start and stop
+
+    async def _start(self) -> None:
+        for slot in range(1, self._wanted_workers + 1):
+            await self._begin(self._worker, slot)
+        self._environment = await self._prepare()
+        listen(self._listener)
+        for child in self._children:
+            child.configure(self._environment)
+        self._spawn(self._watch_pulse())
+        await self._serving.wait()
+        self._on_ready()
+        notify("READY=1")
+        await self._fill()
+
+    async def _stop(self) -> None:
+        self._stopping.set()
+        notify("STOPPING=1")
+        for group in ([self._worker], self._roles[1:]):
+            members = [child for child in self._children if child.role in group]
+            await asyncio.gather(*(child.leave(Command.STOP, self._settings.drain_limit) for child in members))
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._listener.close()
+
+    def _handle_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGHUP, lambda: self._spawn(self.reload()))
+        loop.add_signal_handler(signal.SIGTTIN, lambda: self._spawn(self.scale(self._wanted_workers + 1)))
+        loop.add_signal_handler(signal.SIGTTOU, lambda: self._spawn(self.scale(self._wanted_workers - 1)))
+        for asked in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(asked, self._asked_to_stop)
+
+    def _asked_to_stop(self) -> None:
+        if self._stopping.is_set():
+            journal.warning("asked to stop again: stopping at once")
+            for child in self._children:
+                child.kill()
+        self._stopping.set()
+
+    def _give_up(self, why: str) -> None:
+        journal.error("giving up: %s", why)
+        self._exit_code = 1
+        self._stopping.set()
+
+    # ----------------------------------------------------------------------------------------- one process, its life
+
+    async def _begin(self, role: Role, slot: int, *, on_trial: bool = False) -> Child:
+        child = Child(role, slot, on_trial=on_trial)
+        await child.start()
+        self._children.append(child)
+        if self._environment is not None:
+            child.configure(self._environment)
+        self._spawn(self._attend(child))
+        return child
+
+    async def _attend(self, child: Child) -> None:
+        if await child.ready:
+            journal.info("%s is ready (process %d)", child.name, child.pid)
+            if child.role is self._worker:
+                self._serving.set()
+        code = await child.wait()
+        self._children.remove(child)
+        if child.expected_to_go or self._stopping.is_set():
+            journal.info("%s has left (process %d, %s)", child.name, child.pid, reason_of_death(code))
+        elif child.became_ready or not child.on_trial:
+            await self._replace(child, code)
+
+    async def _replace(self, child: Child, code: int) -> None:
+        reason = f"{child.name} {reason_of_death(code)}" + ("" if child.became_ready else " before it was ready")
+        if code == EXIT_CANNOT_START and not self._serving.is_set():
+            self._give_up(f"{reason}, and would again")
+            return
+        budget = self._budgets[child.role.name]
+        wait = budget.wait_after_death(time.monotonic(), was_ready=child.became_ready)
+        if wait is not None:
+            journal.warning("%s; replaced in %g s", reason, wait.total_seconds())
+            self._restarts_granted += 1
+            await asyncio.sleep(wait.total_seconds())
+            self._restarts_granted -= 1
+        else:
+            limit = f"limit of {budget.limit} replacements in {budget.window.total_seconds():g} s is reached"
+            living = [other for other in self._children if other.role is self._worker]
+            if child.role is self._worker and not living and not self._restarts_granted:
+                self._give_up(f"{reason}, the {limit} and no worker is left")
+                return
+            wait = budget.wait_until_allowed(time.monotonic())
+            journal.error(
+                "%s; the %s: %d others serve, next try in %g s", reason, limit, len(living), wait.total_seconds()
+            )
+            await asyncio.sleep(wait.total_seconds())
+        if self._is_open(child.role, child.slot):
+            self._restarts += 1
+            await self._begin(child.role, child.slot)
+
+    def _is_open(self, role: Role, slot: int) -> bool:
+        wanted = role is not self._worker or slot <= self._wanted_workers
+        filled = any(c.role is role and c.slot == slot and not c.expected_to_go for c in self._children)
+        return wanted and not filled and not self._stopping.is_set()
+
+    async def _fill(self) -> None:
+        """Start what is wanted and not there."""
+        for role in self._roles:
+            for slot in range(1, (self._wanted_workers if role is self._worker else 1) + 1):
+                if self._is_open(role, slot):
+                    await self._begin(role, slot)
+
+    async def _renew(self, child: Child) -> bool:
+        """Put a new process in the place of a living one; False when it is never ready, and then the old one stays."""
+        successor = await self._begin(child.role, child.slot, on_trial=True)
+        if not await successor.ready:
+            return False
+        self._spawn(child.leave(Command.LEAVE, self._settings.drain_limit))
+        return True
+
+    # ------------------------------------------------------------------------------------------ what operators ask for
+
+    async def reload(self) -> bool:
+        """Replace every process by one with today's code and settings; at the first failure the old ones stay."""
+        async with self._changing:
+            if not self._serving.is_set():
+                return False
+            notify("RELOADING=1")
+            try:
+                renewed = await self._renew_all()
+            except RollcallError as error:
+                journal.error("%s", error.message)
+                renewed = False
+            for budget in self._budgets.values():
+                budget.forgive()
+            await self._fill()
+            notify("READY=1")
+        journal.log(20 if renewed else 40, "reloaded" if renewed else "reload aborted: the processes that serve stay")
+        return renewed
+
+    async def _renew_all(self) -> bool:
+        self._environment = await self._prepare()
+        for child in [child for child in self._children if child.serves]:
+            if child.serves and not await self._renew(child):
+                return False
+        return True
+
+    async def scale(self, workers: int) -> None:
+        """Serve with so many workers from now on, at least one."""
+        async with self._changing:
+            self._wanted_workers = max(1, workers)
+            for child in self._children:
+                if child.role is self._worker and child.slot > self._wanted_workers and not child.expected_to_go:
+                    self._spawn(child.leave(Command.LEAVE, self._settings.drain_limit))
+            await self._fill()
+            journal.info("scaled to %d workers", self._wanted_workers)
+
+    # ------------------------------------------------------------------------------------------------------ the pulse
+
+    async def _watch_pulse(self) -> None:
+        """Once a second: kill what hangs, renew what has grown too old or too big."""
+        while True:
+            asleep_since_s = time.monotonic()
+            await asyncio.sleep(_PULSE_S)
+            now_s = time.monotonic()
+            if now_s - asleep_since_s > 3 * _PULSE_S:
+                continue  # the machine, or we, stood still: the others could not be heard
+            for child in [child for child in self._children if child.configured and not child.expected_to_go]:
+                self._feel(child, now_s)
+
+    def _feel(self, child: Child, now_s: float) -> None:
+        limit = self._settings.silence_limit if child.became_ready else self._settings.start_timeout
+        if limit and now_s - child.heard_s > limit.total_seconds():
+            state = "silent" if child.became_ready else "not ready"
+            journal.error(
+                "%s (process %d) was %s for %g s: killed", child.name, child.pid, state, limit.total_seconds()
+            )
+            child.kill()
+        elif child.serves and not self._changing.locked() and (why := self._overdue(child)):
+            self._spawn(self._recycle(child, why))
+
+    def _overdue(self, child: Child) -> str | None:
+        most_requests, most_mb = self._settings.max_requests, self._settings.max_memory_mb
+        requests, rss_mb = child.latest.get("requests", 0), child.latest.get("rss_bytes", 0) / 2**20
+        if most_requests and requests >= most_requests:
+            return f"has answered {requests} requests"
+        if most_mb and rss_mb > most_mb:
+            return f"holds {rss_mb:.0f} MiB"
+        return None
+
+    async def _recycle(self, child: Child, why: str) -> None:
+        async with self._changing:
+            if child.serves:
+                journal.info("%s %s: renewed", child.name, why)
+                await self._renew(child)
+
+    # ------------------------------------------------------------------------------------------------------- plumbing
+
+    def _spawn(self, work: Coroutine[Any, Any, Any]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._finished)
+
+    def _finished(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            journal.error("the supervisor failed", exc_info=error)
+            self._give_up(f"an error of the supervisor: {error}")
+
+    async def _unless_stopping(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do the work, but break it off when the service is to stop."""
+        working = asyncio.create_task(work)
+        stopping = asyncio.create_task(self._stopping.wait())
+        await asyncio.wait((working, stopping), return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        working.cancel()
+        with suppress(asyncio.CancelledError):
+            await working

@@ -1,0 +1,97 @@
+"""One HTTP worker: hypercorn on the supervisor's socket, ready when it listens, gone when everything is answered.
+
+python -m cluster.worker NAME REPORT_FD LISTEN_FD TARGET [MODULE ...]; the modules are imported before all else.
+"""
+
+import asyncio
+import importlib
+import logging
+import random
+import sys
+
+import uvloop
+from hypercorn.asyncio import serve
+from hypercorn.config import Config
+
+from cluster.child import Orders, Report, begin, fail, load
+from cluster.drain import Application, Drain
+from cluster.vitals import beat
+from web.settings import ClusterSettings, Settings
+
+
+class StartFailed(Exception):
+    """The application refused to start; the message is its own."""
+
+
+def hypercorn_config(listen_fd: int, settings: ClusterSettings) -> Config:
+    """How hypercorn serves here."""
+    config = Config()
+    config.bind = [f"fd://{listen_fd}"]
+    config.backlog = (
+        1  # also asyncio's accepts per wake-up: with 100 of them one of four workers got 97 % of the requests
+    )
+    config.keep_alive_timeout = settings.keep_alive.total_seconds()
+    config.keep_alive_max_requests = round(settings.keep_alive_max_requests * random.uniform(0.9, 1.1))  # noqa: S311
+    config.graceful_timeout = 2.0  # for what the drain left over
+    config.errorlog = logging.getLogger("hypercorn.error")
+    config.loglevel = "WARNING"
+    config.include_server_header = False
+    config.websocket_ping_interval = 20.0
+    return config
+
+
+async def serve_until_drained(
+    application: Application, listen_fd: int, settings: ClusterSettings, drain: Drain
+) -> None:
+    """Serve until the drain is finished; raises StartFailed when the application's lifespan does."""
+    with drain.watching_listeners():
+        try:
+            await serve(
+                drain.around(application),  # type: ignore[arg-type]
+                hypercorn_config(listen_fd, settings),
+                shutdown_trigger=drain.finished.wait,
+                mode="asgi",
+            )
+        except Exception as error:
+            raise (StartFailed(drain.refusal) if drain.refusal else error) from error
+
+
+async def work(
+    application: Application, listen_fd: int, settings: ClusterSettings, orders: Orders, report: Report
+) -> None:
+    """Serve, obey and report until told to go."""
+    drain = Drain(settings.drain_limit)
+    orders.obey(drain.begin)
+    reporting = asyncio.ensure_future(_report(drain, report))
+    try:
+        await serve_until_drained(application, listen_fd, settings, drain)
+    finally:
+        reporting.cancel()
+
+
+async def _report(drain: Drain, report: Report) -> None:
+    await drain.listening.wait()
+    report.send(ready=True)
+    await beat(report, drain.facts)
+
+
+def main(name: str, report_fd: str, listen_fd: str, target: str, *preload: str) -> int:
+    """Be the worker `name` until told to go; returns the exit code."""
+    report = begin(name, int(report_fd))
+    try:
+        for module in preload:
+            importlib.import_module(module)
+        orders = Orders()
+        settings = Settings.from_environment()
+        application = load(target)
+    except Exception as error:
+        return fail(name, error)
+    try:
+        uvloop.run(work(application, int(listen_fd), settings.cluster, orders, report))
+    except StartFailed as error:
+        return fail(name, error, code=1)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

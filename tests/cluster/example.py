@@ -1,0 +1,58 @@
+"""A trivial application for the tests of the cluster: it answers, sleeps, blocks, fails or talks on a WebSocket."""
+
+import asyncio
+import os
+import time
+from typing import Any
+from urllib.parse import parse_qs
+
+if os.environ.get("EXAMPLE_FAILS_AT") == "import":
+    raise ImportError("no module named nothing")
+
+
+async def app(scope: Any, receive: Any, send: Any) -> None:
+    """ASGI entry point."""
+    if scope["type"] == "lifespan":
+        await _lifespan(receive, send)
+    elif scope["type"] == "websocket":
+        await _echo(receive, send)
+    else:
+        await _answer(scope, receive, send)
+
+
+async def _lifespan(receive: Any, send: Any) -> None:
+    await receive()
+    match os.environ.get("EXAMPLE_FAILS_AT"):
+        case "lifespan":
+            raise RuntimeError("PostgreSQL cannot be reached")
+        case "start":
+            os._exit(3)
+    if (file := os.environ.get("EXAMPLE_BROKEN_IF")) and os.path.exists(file):
+        await send(
+            {"type": "lifespan.startup.failed", "message": "Traceback ...\n\nRuntimeError: the new code is broken\n"}
+        )
+        return
+    await send({"type": "lifespan.startup.complete"})
+    await receive()
+    await send({"type": "lifespan.shutdown.complete"})
+
+
+async def _echo(receive: Any, send: Any) -> None:
+    await send({"type": "websocket.accept"})
+    while (message := await receive())["type"] != "websocket.disconnect":
+        if text := message.get("text"):
+            await send({"type": "websocket.send", "text": text})
+
+
+async def _answer(scope: Any, receive: Any, send: Any) -> None:
+    while (await receive()).get("more_body"):
+        pass
+    query = {name: values[0] for name, values in parse_qs(scope["query_string"].decode()).items()}
+    if "block_s" in query:
+        time.sleep(float(query["block_s"]))
+    await asyncio.sleep(float(query.get("sleep_s", 0)))
+    body = f"{os.getpid()}".encode()
+    await send(
+        {"type": "http.response.start", "status": 200, "headers": [(b"content-length", str(len(body)).encode())]}
+    )
+    await send({"type": "http.response.body", "body": body})
