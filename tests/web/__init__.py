@@ -1,0 +1,1 @@
+"""The HTTP side: GraphQL over HTTP, limits, sign-in, the application."""

@@ -1,0 +1,133 @@
+"""How errors and data become the bytes of an answer: codes, masking, status.
+
+Messages of domain.errors reach the client; of anything else the client learns only the request id to quote, and the log
+gets the traceback, once per exception.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import msgspec
+import orjson
+import structlog
+from graphql import GraphQLError
+
+from domain.errors import ClientError, RollcallError, Unavailable, UserProblem
+from web.negotiation import GRAPHQL_RESPONSE
+
+FormattedError = dict[str, Any]
+
+STATUS_BY_CODE = {"UNAUTHENTICATED": 401, "FORBIDDEN": 403, "SERVICE_UNAVAILABLE": 503, "REQUEST_TIMEOUT": 504}
+LONGEST_MESSAGE = 2_000
+
+log = structlog.get_logger("rollcall.graphql")
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What goes back to the client."""
+
+    status: int
+    body: bytes
+    headers: dict[str, str] = {}
+    error_codes: tuple[str, ...] = ()
+
+
+def formatted(error: GraphQLError, code: str, message: str | None = None, **extensions: object) -> FormattedError:
+    """A GraphQL error as the specification's response format shows it."""
+    entry: FormattedError = {"message": shortened(error.message if message is None else message)}
+    if error.locations:
+        entry["locations"] = [{"line": place.line, "column": place.column} for place in error.locations[:20]]
+    if error.path is not None:
+        entry["path"] = error.path
+    entry["extensions"] = {**extensions, "code": code}
+    return entry
+
+
+def shortened(message: str) -> str:
+    """A message never carries a whole document back."""
+    return message if len(message) <= LONGEST_MESSAGE else message[: LONGEST_MESSAGE - 3] + "..."
+
+
+def refusal(errors: Iterable[FormattedError], status: int, headers: Mapping[str, str] | None = None) -> Answer:
+    """An answer without data."""
+    entries = list(errors)
+    codes = tuple(dict.fromkeys(str(entry["extensions"]["code"]) for entry in entries))
+    return Answer(status, orjson.dumps({"errors": entries}), dict(headers or {}), codes)
+
+
+def refusal_of(error: RollcallError, status: int, headers: Mapping[str, str] | None = None) -> Answer:
+    """An answer that consists of one of our own errors."""
+    extensions = {**getattr(error, "extensions", {}), "code": error.code}
+    entry = {"message": shortened(error.message), "extensions": extensions}
+    return refusal([entry], status, {**retry_header(error), **(headers or {})})
+
+
+def retry_header(error: BaseException | None) -> dict[str, str]:
+    """Retry-After of an error that passes by itself."""
+    return {"Retry-After": str(error.retry_after_s)} if isinstance(error, Unavailable) else {}
+
+
+def internal_error_message(request_id: str) -> str:
+    """All that a client learns about a bug."""
+    return f"Internal error; quote request id {request_id}"
+
+
+def executed(data: object, errors: list[GraphQLError] | None, media_type: str, request_id: str) -> Answer:
+    """The answer to an operation that was executed, whole, in part or not at all."""
+    if not errors:
+        return Answer(200, _encoded({"data": data}, request_id))
+    causes = [cause_of(error) for error in errors]
+    _log_bugs(errors, causes, request_id)
+    entries = [_entry(error, cause, request_id) for error, cause in zip(errors, causes, strict=True)]
+    codes = tuple(dict.fromkeys(entry["extensions"]["code"] for entry in entries))
+    if data is None and len(codes) == 1 and codes[0] in STATUS_BY_CODE:
+        status = STATUS_BY_CODE[codes[0]]
+        if status >= 500 or media_type == GRAPHQL_RESPONSE:
+            headers = _strongest_retry(causes) | ({"WWW-Authenticate": "Bearer"} if status == 401 else {})
+            return refusal(entries, status, headers)
+    return Answer(200, _encoded({"errors": entries, "data": data}, request_id), {}, codes)
+
+
+def cause_of(error: GraphQLError) -> BaseException:
+    """What a resolver raised: GraphQL errors wrap it, sometimes twice."""
+    cause: BaseException = error
+    while isinstance(cause, GraphQLError) and cause.original_error is not None:
+        cause = cause.original_error
+    return cause
+
+
+def _strongest_retry(causes: Iterable[BaseException]) -> dict[str, str]:
+    waits = [cause.retry_after_s for cause in causes if isinstance(cause, Unavailable)]
+    return {"Retry-After": str(max(waits))} if waits else {}
+
+
+def _entry(error: GraphQLError, cause: BaseException, request_id: str) -> FormattedError:
+    if isinstance(cause, UserProblem):
+        return formatted(error, "BAD_USER_INPUT", cause.message, problem=cause.error_code.value, inputPath=cause.path)
+    if isinstance(cause, ClientError):
+        return formatted(error, cause.code, cause.message, **getattr(cause, "extensions", {}))
+    if isinstance(cause, Unavailable):
+        return formatted(error, cause.code, cause.message, retryAfter=cause.retry_after_s)
+    if isinstance(cause, GraphQLError):
+        given = dict(cause.extensions or {})
+        return formatted(error, str(given.pop("code", "BAD_USER_INPUT")), cause.message, **given)
+    return formatted(error, "INTERNAL_SERVER_ERROR", internal_error_message(request_id))
+
+
+def _log_bugs(errors: Iterable[GraphQLError], causes: Iterable[BaseException], request_id: str) -> None:
+    logged: set[int] = set()
+    for error, cause in zip(errors, causes, strict=True):
+        if isinstance(cause, ClientError | UserProblem | Unavailable | GraphQLError) or id(cause) in logged:
+            continue
+        logged.add(id(cause))
+        path = ".".join(str(step) for step in error.path or ())
+        log.error("resolver failed", request_id=request_id, path=path, exc_info=cause)
+
+
+def _encoded(answer: Mapping[str, object], request_id: str) -> bytes:
+    try:
+        return orjson.dumps(answer)
+    except orjson.JSONEncodeError as error:
+        log.error("answer could not be encoded", request_id=request_id, exc_info=error)
+        entry = {"message": internal_error_message(request_id), "extensions": {"code": "INTERNAL_SERVER_ERROR"}}
+        return orjson.dumps({"errors": [entry], "data": None})

@@ -1,0 +1,35 @@
+"""What the layers of one request tell each other: the envelope makes it, the endpoint fills it in, the log shows it."""
+
+import re
+import secrets
+from collections.abc import Iterable, MutableMapping
+from typing import Any, cast
+
+import msgspec
+
+SANE_REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=-]{8,128}")
+KEY = "rollcall.request"
+
+
+class RequestRecord(msgspec.Struct):
+    """One request; no personal data, since every field is logged."""
+
+    request_id: str
+    operation_name: str | None = None
+    operation_type: str | None = None
+    cost: int | None = None
+    error_codes: tuple[str, ...] = ()
+    disconnected: bool = False
+
+
+def new_record(headers: Iterable[tuple[bytes, bytes]]) -> RequestRecord:
+    """A record under the client's X-Request-Id when that is sane, else under a new one."""
+    for name, value in headers:
+        if name == b"x-request-id" and SANE_REQUEST_ID.fullmatch(value):
+            return RequestRecord(value.decode("ascii"))
+    return RequestRecord(secrets.token_hex(8))
+
+
+def record_of(scope: MutableMapping[str, Any]) -> RequestRecord:
+    """The record of an ASGI scope; without the envelope (in tests) a new one."""
+    return cast("RequestRecord", scope.setdefault(KEY, RequestRecord(secrets.token_hex(8))))
