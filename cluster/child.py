@@ -33,6 +33,12 @@ EXIT_CANNOT_START: Final = 78
 ORPHAN_LIMIT: Final = timedelta(seconds=2)
 """How long a process whose supervisor died may take to finish what it is doing."""
 
+SUPERVISOR_SIGNALS: Final = (signal.SIGINT, signal.SIGHUP, signal.SIGTTIN, signal.SIGTTOU)
+"""Signals that a terminal or an operator may send to the whole process group, and that only the supervisor answers.
+
+A process is started with them blocked and ignores them as soon as it can: Ctrl-C never meets a half-imported one.
+"""
+
 _PR_SET_PDEATHSIG: Final = 1
 _LINE_LIMIT: Final = 65_536
 
@@ -62,9 +68,9 @@ def begin(title: str, report_fd: int) -> Report:
     """Take the name shown by `ps`, leave Ctrl-C to the supervisor, ask the kernel for a signal when it dies."""
     open_journal()
     setproctitle(f"rollcall: {title}")
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    for inherited in (signal.SIGHUP, signal.SIGTTIN, signal.SIGTTOU):
-        signal.signal(inherited, signal.SIG_IGN)
+    for number in SUPERVISOR_SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SUPERVISOR_SIGNALS)
     die_with_parent(signal.SIGTERM)
     os.set_blocking(report_fd, False)
     os.set_inheritable(report_fd, False)

@@ -19,21 +19,18 @@ class Connection:
         self._client_has_gone = False
         self._answering = 0
 
-    @property
-    def abandoned(self) -> bool:
-        """The client has gone and nothing is being answered."""
-        return self._client_has_gone and not self._answering
-
     def at_eof(self) -> bool:
-        """As of the reader."""
-        return self._reader.at_eof()
+        """As of the reader; hypercorn asks before each read, and does not read once it is so."""
+        ended = self._reader.at_eof()
+        if ended:
+            self._client_left()
+        return ended
 
     async def read(self, size: int) -> bytes:
         """As of the reader."""
         data = await self._reader.read(size)
         if not data:
-            self._client_has_gone = True
-            asyncio.get_running_loop().call_soon(self._end_if_abandoned)
+            self._client_left()
         return data
 
     @contextlib.contextmanager
@@ -46,8 +43,12 @@ class Connection:
             self._answering -= 1
             asyncio.get_running_loop().call_soon(self._end_if_abandoned)
 
+    def _client_left(self) -> None:
+        self._client_has_gone = True
+        asyncio.get_running_loop().call_soon(self._end_if_abandoned)
+
     def _end_if_abandoned(self) -> None:
-        if self.abandoned and self._task is not None:
+        if self._client_has_gone and not self._answering and self._task is not None:
             self._task.cancel()
 
 

@@ -73,14 +73,17 @@ class Drain:
             current_connection.set(connection)
             self.connections += 1
             try:
-                await callback(connection, writer)
-            except asyncio.CancelledError:
-                if not connection.abandoned:
-                    raise
+                with contextlib.suppress(asyncio.CancelledError):  # asyncio (3.11) would print it with a traceback
+                    await callback(connection, writer)
             finally:
                 self.connections -= 1
 
         return counted
+
+    @property
+    def leaving(self) -> bool:
+        """Whether the worker was told to go."""
+        return self._leaving.is_set()
 
     def facts(self) -> dict[str, int]:
         """What the worker reports about its traffic."""
@@ -95,12 +98,12 @@ class Drain:
         """Start leaving; STOP after LEAVE shortens the wait, any other second call changes nothing."""
         if self._command is None or command is Command.STOP:
             self._command = command
+        self._leaving.set()
         if self._draining is None:
             self._draining = asyncio.get_running_loop().create_task(self._drain())
 
     async def _drain(self) -> None:
         """Stop accepting and wait for what is open: every connection on LEAVE, requests in flight on STOP."""
-        self._leaving.set()
         for server in self._servers:
             server.close()  # the socket itself stays open in the supervisor: nobody is refused
         quiet_since_s = time.monotonic()

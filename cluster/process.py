@@ -8,17 +8,20 @@ import contextlib
 import json
 import os
 import signal
+import socket
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 
-from cluster.child import ORPHAN_LIMIT, Command
+from cluster.child import ORPHAN_LIMIT, SUPERVISOR_SIGNALS, Command
 
 _AFTER_DRAIN: Final = timedelta(seconds=5)
 """What a process may take beyond its drain to close pools and the interpreter."""
+
+_REPORT_LIMIT: Final = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,15 @@ class Role:
     arguments: tuple[str, ...] = ()
     pass_fds: tuple[int, ...] = ()
     numbered: bool = False
+
+
+def worker_role(listener: socket.socket, target: str, preload: Sequence[str] = ()) -> Role:
+    """The role of the HTTP workers: `target` is the ASGI application, "module:attribute".
+
+    The modules of `preload` are imported while the supervisor still prepares; they must not read the environment.
+    """
+    arguments = (str(listener.fileno()), target, *preload)
+    return Role("worker", "cluster.worker", arguments, (listener.fileno(),), numbered=True)
 
 
 class Child:
@@ -47,6 +59,7 @@ class Child:
         self.latest: Mapping[str, Any] = {}
         self.ready: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self.expected_to_go = False
+        self.not_renewed_before_s = 0.0
         self.heard_s = self.started_s = time.monotonic()
         self._process: asyncio.subprocess.Process | None = None
 
@@ -54,11 +67,15 @@ class Child:
         """Start the process; it imports its code and then waits for its environment."""
         reports, reports_end = os.pipe()
         try:
-            self._process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", self.role.module, self.name, str(reports_end), *self.role.arguments),
-                stdin=asyncio.subprocess.PIPE,
-                pass_fds=(reports_end, *self.role.pass_fds),
-            )
+            with _blocked(SUPERVISOR_SIGNALS):
+                self._process = await asyncio.create_subprocess_exec(
+                    *(sys.executable, "-m", self.role.module, self.name, str(reports_end), *self.role.arguments),
+                    stdin=asyncio.subprocess.PIPE,
+                    pass_fds=(reports_end, *self.role.pass_fds),
+                )
+        except BaseException:
+            os.close(reports)
+            raise
         finally:
             os.close(reports_end)
         self._listening = asyncio.create_task(self._listen(reports))
@@ -74,9 +91,14 @@ class Child:
         return self.ready.done() and self.ready.result()
 
     @property
+    def lives(self) -> bool:
+        """Whether the process has not ended."""
+        return self._running.returncode is None
+
+    @property
     def serves(self) -> bool:
         """Whether it is ready and nobody told it to go."""
-        return self.became_ready and not self.expected_to_go and self._running.returncode is None
+        return self.became_ready and not self.expected_to_go and self.lives
 
     @property
     def _running(self) -> asyncio.subprocess.Process:
@@ -104,6 +126,7 @@ class Child:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._running.wait(), (limit + ORPHAN_LIMIT + _AFTER_DRAIN).total_seconds())
         self.kill()
+        await self.wait()
 
     def kill(self) -> None:
         """End it at once."""
@@ -117,21 +140,34 @@ class Child:
             pipe.write(line.encode() + b"\n")
 
     async def _listen(self, reports: int) -> None:
-        reader = asyncio.StreamReader()
+        reader = asyncio.StreamReader(_REPORT_LIMIT)
         transport, _ = await asyncio.get_running_loop().connect_read_pipe(
             lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(reports, "rb", 0)
         )
         try:
             async for line in reader:
                 self.heard_s = time.monotonic()
-                facts = json.loads(line)
-                if facts.pop("ready", False) and not self.ready.done():
-                    self.ready.set_result(True)
-                self.latest = facts or self.latest
+                with contextlib.suppress(ValueError):  # cut where the pipe was full
+                    self._take(json.loads(line))
         finally:
             transport.close()
             if not self.ready.done():
                 self.ready.set_result(False)
+
+    def _take(self, facts: dict[str, Any]) -> None:
+        if facts.pop("ready", False) and not self.ready.done():
+            self.ready.set_result(True)
+        self.latest = facts or self.latest
+
+
+@contextlib.contextmanager
+def _blocked(signals: Sequence[signal.Signals]) -> Iterator[None]:
+    """Within it the signals wait, and a process started within it begins with them blocked."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def reason_of_death(code: int) -> str:

@@ -9,8 +9,10 @@ import asyncio
 import signal
 import socket
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
+from datetime import timedelta
 from typing import Any, Final
 
 from cluster.child import EXIT_CANNOT_START, Command
@@ -19,18 +21,21 @@ from cluster.listener import listen
 from cluster.process import Child, Role, reason_of_death
 from cluster.restarts import RestartBudget
 from cluster.systemd import notify
-from domain.errors import RollcallError
+from cluster.terminal import Terminal
 from web.settings import ClusterSettings
 
 Prepare = Callable[[], Awaitable[Mapping[str, str]]]
 _PULSE_S: Final = 1.0
+_SHORTEST_SILENCE: Final = timedelta(seconds=2)
+"""A living process is heard once a second: less is no silence."""
 
 
 class Supervisor:
     """Runs the first role as many times as there are workers, and every other role once.
 
     `prepare` runs at the start, while the processes import their code, and again before a reload; it returns the
-    environment variables that they still need. `on_ready` is called once, when the first worker serves.
+    environment variables that they still need, and is cancelled when the service is to stop meanwhile. What it raises
+    at the start comes out of `run`. `on_ready` is called once, when the first worker serves.
     """
 
     def __init__(
@@ -55,7 +60,8 @@ class Supervisor:
             for role in roles
         }
         self._restarts = 0
-        self._restarts_granted = 0
+        self._restarts_granted: Counter[str] = Counter()
+        self._terminal = Terminal()
         self._exit_code = 0
         self._serving = asyncio.Event()
         self._stopping = asyncio.Event()
@@ -63,7 +69,7 @@ class Supervisor:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def run(self) -> int:
-        """Serve until told to stop or until nothing lives; returns the exit code."""
+        """Serve until told to stop or until no worker lives; returns the exit code."""
         self._handle_signals()
         try:
             await self._unless_stopping(self._start())
@@ -109,8 +115,8 @@ class Supervisor:
         self._stopping.set()
         notify("STOPPING=1")
         for group in ([self._worker], self._roles[1:]):
-            members = [child for child in self._children if child.role in group]
-            await asyncio.gather(*(child.leave(Command.STOP, self._settings.drain_limit) for child in members))
+            while members := [child for child in self._children if child.role in group and child.lives]:
+                await asyncio.gather(*(child.leave(Command.STOP, self._settings.drain_limit) for child in members))
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -118,11 +124,17 @@ class Supervisor:
 
     def _handle_signals(self) -> None:
         loop = asyncio.get_running_loop()
-        loop.add_signal_handler(signal.SIGHUP, lambda: self._spawn(self.reload()))
+        loop.add_signal_handler(signal.SIGHUP, self._hung_up_or_asked_to_reload)
         loop.add_signal_handler(signal.SIGTTIN, lambda: self._spawn(self.scale(self._wanted_workers + 1)))
         loop.add_signal_handler(signal.SIGTTOU, lambda: self._spawn(self.scale(self._wanted_workers - 1)))
         for asked in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(asked, self._asked_to_stop)
+
+    def _hung_up_or_asked_to_reload(self) -> None:
+        if self._terminal.was_closed():
+            self._asked_to_stop()
+        else:
+            self._spawn(self.reload())
 
     def _asked_to_stop(self) -> None:
         if self._stopping.is_set():
@@ -142,7 +154,9 @@ class Supervisor:
         child = Child(role, slot, on_trial=on_trial)
         await child.start()
         self._children.append(child)
-        if self._environment is not None:
+        if self._stopping.is_set():
+            child.kill()
+        elif self._environment is not None:
             child.configure(self._environment)
         self._spawn(self._attend(child))
         return child
@@ -168,13 +182,13 @@ class Supervisor:
         wait = budget.wait_after_death(time.monotonic(), was_ready=child.became_ready)
         if wait is not None:
             journal.warning("%s; replaced in %g s", reason, wait.total_seconds())
-            self._restarts_granted += 1
+            self._restarts_granted[child.role.name] += 1
             await asyncio.sleep(wait.total_seconds())
-            self._restarts_granted -= 1
+            self._restarts_granted[child.role.name] -= 1
         else:
             limit = f"limit of {budget.limit} replacements in {budget.window.total_seconds():g} s is reached"
             living = [other for other in self._children if other.role is self._worker]
-            if child.role is self._worker and not living and not self._restarts_granted:
+            if child.role is self._worker and not living and not self._restarts_granted[child.role.name]:
                 self._give_up(f"{reason}, the {limit} and no worker is left")
                 return
             wait = budget.wait_until_allowed(time.monotonic())
@@ -182,9 +196,19 @@ class Supervisor:
                 "%s; the %s: %d others serve, next try in %g s", reason, limit, len(living), wait.total_seconds()
             )
             await asyncio.sleep(wait.total_seconds())
-        if self._is_open(child.role, child.slot):
-            self._restarts += 1
-            await self._begin(child.role, child.slot)
+        await self._begin_again(child)
+
+    async def _begin_again(self, child: Child) -> None:
+        """Start a successor of a dead process; where the machine has no room for one, try until it has."""
+        while self._is_open(child.role, child.slot):
+            try:
+                await self._begin(child.role, child.slot)
+            except OSError as error:
+                wait = max(self._settings.restart_delay, _SHORTEST_SILENCE)
+                journal.error("%s: no process: %s; next try in %g s", child.name, error, wait.total_seconds())
+                await asyncio.sleep(wait.total_seconds())
+            else:
+                self._restarts += 1
 
     def _is_open(self, role: Role, slot: int) -> bool:
         wanted = role is not self._worker or slot <= self._wanted_workers
@@ -212,12 +236,13 @@ class Supervisor:
         """Replace every process by one with today's code and settings; at the first failure the old ones stay."""
         async with self._changing:
             if not self._serving.is_set():
+                journal.warning("not reloaded: the service is still starting")
                 return False
             notify("RELOADING=1")
             try:
                 renewed = await self._renew_all()
-            except RollcallError as error:
-                journal.error("%s", error.message)
+            except Exception as error:
+                journal.error("reload: %s", str(error) or type(error).__name__)
                 renewed = False
             for budget in self._budgets.values():
                 budget.forgive()
@@ -258,13 +283,14 @@ class Supervisor:
 
     def _feel(self, child: Child, now_s: float) -> None:
         limit = self._settings.silence_limit if child.became_ready else self._settings.start_timeout
-        if limit and now_s - child.heard_s > limit.total_seconds():
+        if limit and now_s - child.heard_s > max(limit, _SHORTEST_SILENCE).total_seconds():
             state = "silent" if child.became_ready else "not ready"
             journal.error(
                 "%s (process %d) was %s for %g s: killed", child.name, child.pid, state, limit.total_seconds()
             )
             child.kill()
-        elif child.serves and not self._changing.locked() and (why := self._overdue(child)):
+        elif child.serves and now_s >= child.not_renewed_before_s and (why := self._overdue(child)):
+            child.not_renewed_before_s = now_s + self._settings.restart_window.total_seconds()
             self._spawn(self._recycle(child, why))
 
     def _overdue(self, child: Child) -> str | None:
@@ -280,7 +306,8 @@ class Supervisor:
         async with self._changing:
             if child.serves:
                 journal.info("%s %s: renewed", child.name, why)
-                await self._renew(child)
+                if not await self._renew(child):
+                    await self._fill()
 
     # ------------------------------------------------------------------------------------------------------- plumbing
 

@@ -62,6 +62,14 @@ class Cluster:
     def signal(self, number: signal.Signals) -> None:
         self.process.send_signal(number)
 
+    def ctrl_c(self) -> None:
+        """SIGINT to the whole process group, as a terminal sends it."""
+        os.killpg(self.process.pid, signal.SIGINT)
+
+    def said(self) -> list[str]:
+        """The journal without times and levels."""
+        return [line.split(maxsplit=2)[2] for line in self.lines]
+
     async def ended(self) -> int:
         """The exit code; the journal is complete then."""
         async with asyncio.timeout(LIMIT_S):
@@ -93,11 +101,12 @@ async def start() -> AsyncIterator[Start]:
     clusters: list[Cluster] = []
 
     async def start_one(port: int | None = None, **variables: object) -> Cluster:
-        port = port or free_port()
+        port = free_port() if port is None else port
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "tests.cluster.run_example", str(port)),
             cwd=ROOT,
             stderr=asyncio.subprocess.PIPE,
+            start_new_session=True,
             env={**os.environ, "CLUSTER_WORKERS": "2", **{name: str(value) for name, value in variables.items()}},
         )
         clusters.append(Cluster(process, port))

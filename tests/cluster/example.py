@@ -1,7 +1,10 @@
 """A trivial application for the tests of the cluster: it answers, sleeps, blocks, fails or talks on a WebSocket."""
 
 import asyncio
+import gc
+import json
 import os
+import sys
 import time
 from typing import Any
 from urllib.parse import parse_qs
@@ -51,8 +54,18 @@ async def _answer(scope: Any, receive: Any, send: Any) -> None:
     if "block_s" in query:
         time.sleep(float(query["block_s"]))
     await asyncio.sleep(float(query.get("sleep_s", 0)))
-    body = f"{os.getpid()}".encode()
+    body = json.dumps(_facts()).encode() if "facts" in query else f"{os.getpid()}".encode()
     await send(
         {"type": "http.response.start", "status": 200, "headers": [(b"content-length", str(len(body)).encode())]}
     )
     await send({"type": "http.response.body", "body": body})
+
+
+def _facts() -> dict[str, object]:
+    preloaded = sys.modules.get("tests.cluster.preloaded")
+    return {
+        "loop": type(asyncio.get_running_loop()).__module__,
+        "collector": [*gc.get_threshold(), gc.get_freeze_count() > 10_000],
+        "prepared": os.environ.get("EXAMPLE_PREPARED"),
+        "imported_early": preloaded is not None and preloaded.IMPORTED_EARLY,
+    }

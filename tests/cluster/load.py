@@ -4,6 +4,9 @@ import asyncio
 from collections import Counter
 from dataclasses import dataclass, field
 
+from wsproto import ConnectionType, WSConnection
+from wsproto.events import AcceptConnection, CloseConnection, Event, Ping, Request, TextMessage
+
 
 async def ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, path: str) -> tuple[int, str, bool]:
     """One request on an open connection: status, body, and whether the server closes the connection after it."""
@@ -78,3 +81,42 @@ class Load:
                 await asyncio.sleep(self.pause_s)
         finally:
             writer.close()
+
+
+class WebSocket:
+    """A WebSocket client."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._protocol = WSConnection(ConnectionType.CLIENT)
+
+    @classmethod
+    async def open(cls, port: int) -> "WebSocket":
+        socket = cls(*await asyncio.open_connection("127.0.0.1", port))
+        socket._send(Request(host="test", target="/"))
+        assert isinstance(await socket._event(), AcceptConnection)
+        return socket
+
+    async def echo(self, text: str) -> str:
+        self._send(TextMessage(data=text))
+        answer = await self._event()
+        assert isinstance(answer, TextMessage)
+        return str(answer.data)
+
+    async def closed(self) -> int:
+        """The code with which the server closes."""
+        event = await self._event()
+        assert isinstance(event, CloseConnection)
+        self._send(event.response())
+        self._writer.close()
+        return event.code
+
+    def _send(self, event: Event) -> None:
+        self._writer.write(self._protocol.send(event))
+
+    async def _event(self) -> Event:
+        while (event := next(self._protocol.events(), None)) is None or isinstance(event, Ping):
+            if event is None:
+                self._protocol.receive_data(await self._reader.read(65_536) or None)
+        return event

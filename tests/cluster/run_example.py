@@ -1,34 +1,50 @@
-"""A supervisor over the trivial application, as its own process: python -m tests.cluster.run_example PORT."""
+"""The trivial application as a service of its own: python -m tests.cluster.run_example PORT."""
 
 import asyncio
 import os
 import sys
 from collections.abc import Mapping
 
+import uvloop
+
+from cluster.in_process import serve_in_process
 from cluster.journal import journal, open_journal
 from cluster.listener import bind
-from cluster.process import Role
+from cluster.process import worker_role
 from cluster.supervisor import Supervisor
 from domain.errors import RollcallError
 from web.settings import Settings
+
+TARGET = "tests.cluster.example:app"
+
+
+async def prepare() -> Mapping[str, str]:
+    """Take as long as asked to, and fail when asked to."""
+    journal.info("preparing")
+    await asyncio.sleep(float(os.environ.get("EXAMPLE_PREPARE_S", "0")))
+    if (file := os.environ.get("EXAMPLE_PREPARE_FAILS_IF")) and os.path.exists(file):
+        raise RollcallError("the database is of a later version")
+    return {"EXAMPLE_PREPARED": "yes"}
 
 
 async def main(port: int) -> int:
     settings = Settings.from_environment()
     listener = bind("127.0.0.1", port)
 
-    async def prepare() -> Mapping[str, str]:
-        return {"EXAMPLE_PREPARED": "yes"}
+    def on_ready() -> None:
+        journal.info("serving on port %d", listener.getsockname()[1])
 
-    target = os.environ.get("EXAMPLE_TARGET", "tests.cluster.example:app")
-    roles = [Role("worker", "cluster.worker", (str(listener.fileno()), target), (listener.fileno(),), numbered=True)]
-    return await Supervisor(listener, roles, settings.cluster, prepare, lambda: journal.info("serving")).run()
+    if not settings.cluster.enabled:
+        return await serve_in_process(listener, TARGET, settings.cluster, prepare, on_ready)
+    roles = [worker_role(listener, TARGET, preload=["tests.cluster.preloaded"])]
+    return await Supervisor(listener, roles, settings.cluster, prepare, on_ready).run()
 
 
 if __name__ == "__main__":
     open_journal()
+    run = asyncio.run if os.environ.get("ENABLE_CLUSTERING") != "false" else uvloop.run
     try:
-        sys.exit(asyncio.run(main(int(sys.argv[1]))))
+        sys.exit(run(main(int(sys.argv[1]))))
     except RollcallError as error:
         journal.error("%s", error.message)
         sys.exit(2)
