@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from ipaddress import ip_address
 from typing import Any
@@ -157,9 +158,10 @@ def _usable(data: dict[str, Any]) -> Key | None:
 
 def _checked(url: str) -> str:
     """Keys that come over a line where others can write are nobody's keys."""
-    parts = urlsplit(url)
-    if parts.hostname and (parts.scheme == "https" or (parts.scheme == "http" and _loopback(parts.hostname))):
-        return url
+    with suppress(ValueError):  # urlsplit's, of an address that is none
+        parts = urlsplit(url)
+        if parts.hostname and (parts.scheme == "https" or (parts.scheme == "http" and _loopback(parts.hostname))):
+            return url
     raise SettingsError(f"OIDC_ISSUERS: needed an https:// address (http:// only on this machine), got {url!r}")
 
 

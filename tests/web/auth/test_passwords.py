@@ -72,7 +72,7 @@ async def test_who_gives_up_waiting_gives_the_place_back(monkeypatch: pytest.Mon
     await asyncio.wait([waiting])
     third = asyncio.ensure_future(passwords.verify(PASSWORD_HASH, PASSWORD))
     held.opened.set()
-    assert await asyncio.gather(running, third) == [True, True]
+    assert [await running, await third] == [True, True]
     passwords.close()
 
 
