@@ -72,6 +72,24 @@ class Frame(msgspec.Struct, frozen=True):
     window_over: bool
 
 
+class Stages(msgspec.Struct, frozen=True):
+    """What each step of one derivation came to, in order: the day and its explanation are both read off it."""
+
+    frame: Frame
+    kept: list[PunchFact]
+    dropped: list[PunchFact]
+    pairs: Pairs
+    worked_minutes: int
+    break_minutes: int
+    late_minutes: int
+    early_exit_minutes: int
+    status: DayStatus
+    present_halves: int
+    absent_halves: int
+    overtime_minutes: int
+    exceptions: frozenset[AttendanceException]
+
+
 def derive(
     plan: DayPlan,
     punches: Sequence[PunchFact],
@@ -79,7 +97,7 @@ def derive(
     now: datetime | None = None,
 ) -> DerivedDay:
     """Derive a day from its punches, in any order; `now` is an aware UTC instant, None means long after."""
-    return _derive(plan, punches, leave_halves, now, [])
+    return day_of(stages(plan, punches, leave_halves, now))
 
 
 def explain(
@@ -89,55 +107,79 @@ def explain(
     now: datetime | None = None,
 ) -> list[Step]:
     """The steps behind `derive` with the same arguments, by the same code."""
-    steps: list[Step] = []
-    _derive(plan, punches, leave_halves, now, steps)
-    return steps
+    return steps_of(stages(plan, punches, leave_halves, now))
 
 
-def _derive(
-    plan: DayPlan,
-    punches: Sequence[PunchFact],
-    leave_halves: frozenset[HalfOfDay],
-    now: datetime | None,
-    steps: list[Step],
-) -> DerivedDay:
+def stages(
+    plan: DayPlan, punches: Sequence[PunchFact], leave_halves: frozenset[HalfOfDay], now: datetime | None
+) -> Stages:
+    """Apply the rules step by step."""
     frame = _frame(plan, leave_halves, now)
-    steps.append(Step("plan", f"{plan.day_type} {_hhmm(frame.starts_at)}-{_hhmm(frame.ends_at)}", frame.working_halves))
     kept, dropped = clean(punches, plan.rule.dedupe_seconds)
     problems: Problems = {AttendanceException.DUPLICATE_PUNCH} if dropped else set()
-    steps.append(Step("clean", f"kept {len(kept)}, dropped {len(dropped)} repeated", len(kept), _ids(dropped)))
     pairs = _close(pair(kept, plan, frame.window_over), frame, problems)
-    steps.append(Step("pair", _sessions_text(pairs.sessions), len(pairs.sessions), _ids(kept)))
     worked, pause = _worked(pairs.sessions, frame, problems)
-    steps.append(Step("worked", f"{worked} min after {pause} min of break ({plan.rule.break_policy})", worked))
     late, early = _late_and_early(pairs, frame, problems)
-    steps.append(Step("lateness", f"late {late} min, early exit {early} min", [late, early]))
     status, present, absent = _status(frame, bool(kept), worked, problems)
     overtime = 0 if status is DayStatus.PENDING else _overtime(worked - frame.expected_minutes, plan)
-    steps.append(Step("overtime", f"{worked} worked - {frame.expected_minutes} expected", overtime))
     if worked > LONG_DAY_MINUTES:
         problems.add(AttendanceException.LONG_DAY)
-    steps.append(Step("status", f"{status}: present {present}, absent {absent} halves", str(status)))
-    pending = status is DayStatus.PENDING
-    return DerivedDay(
-        status=status,
-        day_type=plan.day_type,
-        first_in=pairs.first_in,
-        last_out=pairs.last_out,
-        expected_minutes=frame.expected_minutes,
-        worked_minutes=worked,
-        break_minutes=pause,
-        late_minutes=late,
-        early_exit_minutes=early,
-        overtime_minutes=overtime,
-        overtime_kind=OVERTIME_KIND[plan.day_type] if overtime else None,
-        present_halves=present,
-        leave_halves=0 if pending else frame.leave_halves,
-        absent_halves=absent,
-        off_halves=0 if pending else len(plan.off_halves),
-        exceptions=frozenset(problems),
-        settles_at=plan.window_to if pending else None,
+    return Stages(
+        frame, kept, dropped, pairs, worked, pause, late, early, status, present, absent, overtime, frozenset(problems)
     )
+
+
+def day_of(found: Stages) -> DerivedDay:
+    """The day that the steps came to."""
+    frame, pending = found.frame, found.status is DayStatus.PENDING
+    return DerivedDay(
+        status=found.status,
+        day_type=frame.plan.day_type,
+        first_in=found.pairs.first_in,
+        last_out=found.pairs.last_out,
+        expected_minutes=frame.expected_minutes,
+        worked_minutes=found.worked_minutes,
+        break_minutes=found.break_minutes,
+        late_minutes=found.late_minutes,
+        early_exit_minutes=found.early_exit_minutes,
+        overtime_minutes=found.overtime_minutes,
+        overtime_kind=OVERTIME_KIND[frame.plan.day_type] if found.overtime_minutes else None,
+        present_halves=found.present_halves,
+        leave_halves=0 if pending else frame.leave_halves,
+        absent_halves=found.absent_halves,
+        off_halves=0 if pending else len(frame.plan.off_halves),
+        exceptions=found.exceptions,
+        settles_at=frame.plan.window_to if pending else None,
+    )
+
+
+def steps_of(found: Stages) -> list[Step]:
+    """The steps in words, with the punches that each rests on."""
+    frame, plan = found.frame, found.frame.plan
+    expected, worked = frame.expected_minutes, found.worked_minutes
+    window = f"{_hhmm(frame.starts_at)}-{_hhmm(frame.ends_at)}"
+    return [
+        Step("plan", f"{plan.day_type} {window}, {expected} min expected", frame.working_halves),
+        Step(
+            "clean",
+            f"kept {len(found.kept)}, dropped {len(found.dropped)} repeated",
+            len(found.kept),
+            _ids(found.dropped),
+        ),
+        Step("pair", _sessions_text(found.pairs.sessions), len(found.pairs.sessions), _ids(found.kept)),
+        Step("worked", f"{worked} min after {found.break_minutes} min of break ({plan.rule.break_policy})", worked),
+        Step(
+            "lateness",
+            f"late {found.late_minutes} min, early exit {found.early_exit_minutes} min",
+            [found.late_minutes, found.early_exit_minutes],
+        ),
+        Step("overtime", f"{worked} worked - {expected} expected", found.overtime_minutes),
+        Step(
+            "status",
+            f"{found.status}: present {found.present_halves}, absent {found.absent_halves} halves",
+            str(found.status),
+        ),
+    ]
 
 
 def _frame(plan: DayPlan, leave: frozenset[HalfOfDay], now: datetime | None) -> Frame:

@@ -40,12 +40,13 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class PunchFact(msgspec.Struct, frozen=True):
-    """What the rules need of a punch: its instant (UTC) and its direction; `id` is only shown in explanations."""
+    """What the rules need of a punch: its instant (UTC) and its direction; the rest is only passed on or shown."""
 
     at: datetime
     direction: PunchDirection = PunchDirection.UNKNOWN
     id: int | None = None
     source: PunchSource = PunchSource.DEVICE
+    outside_geofence: bool = False
 
 
 class DayPlan(msgspec.Struct, frozen=True):

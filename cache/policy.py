@@ -1,0 +1,61 @@
+"""How one kind of entry is cached: its name, the shape of its values, its life, and the tags that it depends on."""
+
+import hashlib
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any, Final, Generic, TypeVar
+
+import msgspec
+
+K = TypeVar("K")
+V = TypeVar("V")
+_key_encoder: Final = msgspec.msgpack.Encoder()
+
+
+class Policy(Generic[K, V]):
+    """`tags` gives the tags of a key; `value_type` is what is stored, None standing for absence.
+
+    The namespace in Redis carries a hash of the value's shape, so that a deploy never reads bytes of another shape.
+    """
+
+    def __init__(self, namespace: str, value_type: Any, ttl: timedelta, tags: Callable[[K], tuple[str, ...]]) -> None:
+        self.namespace = namespace
+        self.ttl = ttl
+        self.tags = tags
+        self.prefix = f"{namespace}@{shape_hash(value_type)}:"
+        self.decode: Callable[[bytes], V | None] = msgspec.msgpack.Decoder(value_type | None).decode
+
+    def entry_name(self, key: K) -> str:
+        """What the entry of a key is called; structured keys go by a hash of their content."""
+        if isinstance(key, int | str):
+            return f"{self.prefix}{key}"
+        return f"{self.prefix}{hashlib.blake2b(_key_encoder.encode(key), digest_size=16).hexdigest()}"
+
+
+def shape_hash(value_type: Any) -> str:
+    """A hash of what the bytes of a value depend on: names, order and types of the fields, all the way down."""
+    text = repr(_shape(msgspec.inspect.type_info(value_type), ()))
+    return hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
+
+
+def _shape(info: msgspec.inspect.Type, above: tuple[type, ...]) -> Any:
+    if isinstance(info, msgspec.inspect.StructType):
+        if info.cls in above:
+            return info.cls.__name__
+        return [(field.name, _shape(field.type, (*above, info.cls))) for field in info.fields]
+    if isinstance(info, msgspec.inspect.EnumType):
+        return [member.value for member in info.cls]
+    parts = [
+        _shape(part, above)
+        for name in getattr(info, "__struct_fields__", ())
+        for part in _types_in(getattr(info, name))
+    ]
+    return (type(info).__name__, *parts)
+
+
+def _types_in(value: object) -> tuple[msgspec.inspect.Type, ...]:
+    if isinstance(value, msgspec.inspect.Type):
+        return (value,)
+    if isinstance(value, tuple | list):
+        return tuple(part for part in value if isinstance(part, msgspec.inspect.Type))
+    return ()

@@ -1,0 +1,215 @@
+"""The second-level cache: entries are served only while the stamps of everything that they depend on are unchanged.
+
+stamp   every tag has one in Redis, a nonce. An entry is stored with the stamps from *before* its data was read.
+hold    a writer marks its tags as held *before* COMMIT and restamps them after it; held tags serve nothing.
+fence   the whole cache is usable only while a short lease exists; the drain extends it together with every
+        invalidation that was committed in PostgreSQL.
+
+Why nothing served is ever stale stands in docs/explain/coherence.md. A fault of Redis is never an error of a request:
+it is a miss and a counter.
+"""
+
+import asyncio
+import random
+import secrets
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any, Final, Generic, TypeVar
+
+import msgspec
+
+from cache.policy import Policy
+from cache.server import CacheUnreachable, Server
+from cache.tick import TickReader
+from telemetry.counters import count
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+FENCE_LIFE: Final = timedelta(seconds=2)
+HOLD_LIFE: Final = timedelta(seconds=10)
+STAMP_LIFE: Final = timedelta(hours=24)
+HELD: Final = b"!"
+JITTER: Final = 0.1
+
+_encode: Final = msgspec.msgpack.Encoder().encode
+_Entry: Final = msgspec.msgpack.Decoder(tuple[bytes, list[bytes], msgspec.Raw])
+
+
+class Ticket(msgspec.Struct):
+    """The right to store what is read from now on: the fence and the stamps as they were before."""
+
+    fence: bytes
+    stamps: dict[str, bytes | None]
+
+
+class Reading(Generic[K, V]):
+    """What the cache knows of some keys; `ticket` is None when what is loaded now must not be stored."""
+
+    __slots__ = ("hits", "misses", "ticket")
+
+    def __init__(self, hits: dict[K, V | None], misses: list[K], ticket: Ticket | None) -> None:
+        self.hits = hits
+        self.misses = misses
+        self.ticket = ticket
+
+
+def dependencies(tags: Sequence[str]) -> tuple[str, ...]:
+    """The tags themselves and the tables that they belong to, which a change of many rows touches instead."""
+    return tuple(dict.fromkeys([*tags, *(tag.partition(".")[0] for tag in tags)]))
+
+
+class SecondLevelCache:
+    """Entries of one installation in Redis; `server` None means that the cache is off."""
+
+    def __init__(self, server: Server | None, prefix: str = "rollcall") -> None:
+        self.server = server
+        self._fence = f"{prefix}:f"
+        self._stamp = f"{prefix}:s:"
+        self._entry = f"{prefix}:v:"
+        self._tick = TickReader(server) if server else None
+        self._fills: set[asyncio.Task[None]] = set()
+
+    # ------------------------------------------------------------------------------------------------------- reading
+
+    async def read(self, policy: Policy[K, V], keys: Sequence[K]) -> Reading[K, V]:
+        """Look keys up; misses come with a ticket, with which what the database says may be stored."""
+        if self._tick is None or self.server is None:
+            return self._nothing(keys, "off")
+        tags = {key: dependencies(policy.tags(key)) for key in keys}
+        wanted = list(dict.fromkeys(tag for of_key in tags.values() for tag in of_key))
+        names = [self._fence, *(self._stamp + tag for tag in wanted)]
+        names += [self._entry + policy.entry_name(key) for key in keys]
+        try:
+            values = await self._tick.read(names)
+        except CacheUnreachable:
+            return self._nothing(keys, "unreachable")
+        fence, entries = values[0], values[1 + len(wanted) :]
+        if fence is None or not fence.startswith(self.server.run_id.encode()):
+            return self._nothing(keys, "fenced")
+        stamps = dict(zip(wanted, values[1:], strict=False))
+        hits: dict[K, V | None] = {}
+        misses: list[K] = []
+        for key, entry in zip(keys, entries, strict=True):
+            try:
+                payload = _payload(entry, fence, [stamps[tag] for tag in tags[key]])
+                if payload is None:
+                    misses.append(key)
+                else:
+                    hits[key] = policy.decode(payload)
+            except msgspec.MsgspecError:
+                count("cache_undecodable", policy.namespace)
+                misses.append(key)
+        count("cache_hits", policy.namespace, len(hits))
+        count("cache_misses", policy.namespace, len(misses))
+        if misses:
+            await self._claim(stamps, {tag for key in misses for tag in tags[key]})
+        return Reading(hits, misses, Ticket(fence, stamps))
+
+    def _nothing(self, keys: Sequence[K], reason: str) -> Reading[K, V]:
+        count("cache_bypasses", reason, len(keys))
+        return Reading({}, list(keys), None)
+
+    async def _claim(self, stamps: dict[str, bytes | None], tags: set[str]) -> None:
+        """Give tags without a stamp a fresh one before the database is read: absence is never a version."""
+        bare = sorted(tag for tag in tags if stamps[tag] is None)
+        if not bare or self.server is None:
+            return
+        names, fresh = [self._stamp + tag for tag in bare], f"r{secrets.token_hex(8)}-"
+        try:
+            stamps.update(zip(bare, await self.server.run("claim", names, [fresh, _ms(STAMP_LIFE)]), strict=True))
+        except CacheUnreachable:
+            count("cache_bypasses", "unclaimed", len(bare))
+
+    # ------------------------------------------------------------------------------------------------------- storing
+
+    def fill_later(self, policy: Policy[K, V], ticket: Ticket | None, values: Mapping[K, V | None]) -> None:
+        """Store what was loaded with a ticket, off the reply path."""
+        if ticket is None or self.server is None or not values:
+            return
+        task = asyncio.get_running_loop().create_task(self._fill(policy, ticket, values))
+        self._fills.add(task)
+        task.add_done_callback(self._fills.discard)
+
+    async def settle(self) -> None:
+        """Wait until everything that was to be stored is stored."""
+        while self._fills:
+            await asyncio.gather(*self._fills, return_exceptions=True)
+
+    async def _fill(self, policy: Policy[K, V], ticket: Ticket, values: Mapping[K, V | None]) -> None:
+        names: list[str] = []
+        arguments: list[Any] = []
+        life_ms = _ms(policy.ttl)
+        for key, value in values.items():
+            stamps = [ticket.stamps.get(tag) for tag in dependencies(policy.tags(key))]
+            if any(stamp is None or HELD in stamp for stamp in stamps):
+                continue
+            names.append(self._entry + policy.entry_name(key))
+            arguments.append(round(life_ms * random.uniform(1 - JITTER, 1 + JITTER)))  # noqa: S311
+            arguments.append(_encode((ticket.fence, stamps, msgspec.Raw(_encode(value)))))
+        if not names:
+            return
+        assert self.server is not None
+        try:
+            await self.server.run("fill", names, arguments)
+            count("cache_fills", policy.namespace, len(names))
+        except CacheUnreachable:
+            count("cache_bypasses", "unfilled", len(names))
+
+    # ------------------------------------------------------------------------------------------------------- writing
+
+    async def hold(self, xid: str, tags: Sequence[str]) -> bool:
+        """Before COMMIT: nothing that depends on `tags` is served from now on. False when that cannot be promised."""
+        if self.server is None:
+            return False
+        talking_to = self.server.run_id
+        try:
+            await self.server.run("hold", [self._stamp + tag for tag in tags], [xid, _ms(HOLD_LIFE)])
+        except CacheUnreachable:
+            return False
+        return self.server.run_id == talking_to
+
+    async def release(self, xid: str, tags: Sequence[str], *, committed: bool) -> None:
+        """After COMMIT or ROLLBACK: restamp or just let go. If Redis is gone now, the hold lapses by itself."""
+        if self.server is None:
+            return
+        try:
+            names = [self._stamp + tag for tag in tags]
+            await self.server.run("release", names, [xid, _ms(STAMP_LIFE), int(committed)])
+        except CacheUnreachable:
+            count("cache_bypasses", "unreleased", len(tags))
+
+    async def renew(self, epoch: int, drain: str, touched: Sequence[tuple[str, str]], clock_ms: int) -> None:
+        """Restamp (tag, xid) of drained transactions and extend the fence, counted from `clock_ms`.
+
+        `clock_ms` is the server's clock from before the outbox was read. Raises CacheUnreachable.
+        """
+        assert self.server is not None
+        fence, until_ms = f"{self.server.run_id}.{epoch}", clock_ms + _ms(FENCE_LIFE)
+        chunks = [touched[i : i + 1000] for i in range(0, len(touched), 1000)] or [touched]
+        for chunk in chunks:
+            last = chunk is chunks[-1]
+            names = [self._fence, *(self._stamp + tag for tag, _ in chunk)]
+            xids = [xid for _, xid in chunk]
+            await self.server.run("renew", names, [fence if last else "", until_ms, drain, _ms(STAMP_LIFE), *xids])
+        count("cache_drained", "", len(touched))
+
+    async def close(self) -> None:
+        """Finish storing and close the connections."""
+        await self.settle()
+        if self.server is not None:
+            await self.server.close()
+
+
+def _payload(entry: bytes | None, fence: bytes, now: list[bytes | None]) -> bytes | None:
+    """The bytes of an entry's value while fence and stamps are those that it was stored with, and none is held."""
+    if entry is None:
+        return None
+    stored_fence, stored, payload = _Entry.decode(entry)
+    if stored_fence != fence or stored != now or any(HELD in stamp for stamp in stored):
+        return None
+    return bytes(payload)
+
+
+def _ms(life: timedelta) -> int:
+    return round(life.total_seconds() * 1000)

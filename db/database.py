@@ -1,0 +1,95 @@
+"""The pool of connections to PostgreSQL, bounded: who waits too long for one is told to come again."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import cast
+
+import asyncpg
+import msgspec
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from db.connection import ReadConnection, WriteConnection
+from db.errors import LOST, translated
+from domain.errors import Unavailable
+
+
+class PoolLimits(msgspec.Struct, frozen=True):
+    """Connections per process, how long a request waits for one, and how long a statement may run."""
+
+    size: int = 8
+    wait: timedelta = timedelta(seconds=5)
+    statement: timedelta = timedelta(seconds=15)
+    connect: timedelta = timedelta(seconds=5)
+
+
+class Database:
+    """Connections of one process to the primary."""
+
+    def __init__(self, url: str, limits: PoolLimits = PoolLimits(), *, application: str = "rollcall") -> None:
+        self.url = url
+        self._engine = self._new_engine(limits, limits.size, application)
+        self._aside = self._new_engine(limits, 1, application)
+
+    def _new_engine(self, limits: PoolLimits, size: int, application: str) -> AsyncEngine:
+        return create_async_engine(
+            self.url,
+            pool_size=size,
+            max_overflow=0,
+            pool_timeout=limits.wait.total_seconds(),
+            pool_recycle=1800,
+            connect_args={
+                "timeout": limits.connect.total_seconds(),
+                "server_settings": {
+                    "application_name": application,
+                    "timezone": "UTC",
+                    "statement_timeout": str(int(limits.statement.total_seconds() * 1000)),
+                    "idle_in_transaction_session_timeout": "60000",
+                },
+            },
+        )
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[ReadConnection]:
+        """A connection on which every statement is its own transaction."""
+        async with self._driver() as driver:
+            yield ReadConnection(driver)
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[WriteConnection]:
+        """A transaction: committed at the end, rolled back when an error leaves it."""
+        async with self._driver() as driver, driver.transaction():
+            yield WriteConnection(driver)
+
+    @asynccontextmanager
+    async def aside(self) -> AsyncIterator[WriteConnection]:
+        """A transaction beside one that is open: from a connection of its own, which writers cannot exhaust."""
+        async with self._driver(self._aside) as driver, driver.transaction():
+            yield WriteConnection(driver)
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._engine.dispose()
+        await self._aside.dispose()
+
+    @asynccontextmanager
+    async def _driver(self, engine: AsyncEngine | None = None) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
+        connection = await self._checked_out(engine or self._engine)
+        try:
+            proxied = await connection.get_raw_connection()
+            yield cast("asyncpg.Connection[asyncpg.Record]", proxied.driver_connection)
+        except (asyncpg.PostgresError, *LOST) as error:  # of BEGIN and COMMIT; statements translate their own
+            await connection.invalidate()
+            raise translated(error) from error
+        finally:
+            await connection.close()
+
+    async def _checked_out(self, engine: AsyncEngine) -> AsyncConnection:
+        try:
+            return await engine.connect()
+        except PoolTimeoutError:
+            raise Unavailable("all connections to the database are busy", retry_after_s=2) from None
+        except (DBAPIError, asyncpg.PostgresError, OSError, TimeoutError) as error:
+            raise Unavailable("the database cannot be reached now") from error

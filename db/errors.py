@@ -1,0 +1,39 @@
+"""What errors of the driver mean: a broken constraint with its name, or a database that cannot answer now."""
+
+import asyncpg
+
+from domain.errors import RollcallError, Unavailable
+
+LOST = (
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
+    OSError,
+)
+BUSY = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError, asyncpg.LockNotAvailableError)
+
+
+class ConstraintBroken(RollcallError):
+    """A write that a constraint refused; whoever writes turns it into a UserProblem by the constraint's name."""
+
+    def __init__(self, constraint: str, message: str) -> None:
+        super().__init__(message)
+        self.constraint = constraint
+
+
+def translated(error: BaseException) -> BaseException:
+    """The error of our own family for an error of the driver; the same error when it is a bug of ours."""
+    if isinstance(error, asyncpg.IntegrityConstraintViolationError):
+        return ConstraintBroken(error.constraint_name or "", str(error))
+    if isinstance(error, asyncpg.QueryCanceledError):
+        return Unavailable("the database took too long over a statement: ask for less at once")
+    if isinstance(error, LOST):
+        return Unavailable("the database cannot be reached now")
+    if isinstance(error, BUSY):
+        return Unavailable("another change was in the way: try again")
+    return error

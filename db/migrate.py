@@ -1,0 +1,78 @@
+"""Brings a database to today's schema: one process at a time, however many start at once."""
+
+from pathlib import Path
+from typing import Final
+
+from alembic import command
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, text
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import NullPool
+from sqlalchemy.util import await_only
+
+from db.tags import declaration_hash, trigger_script
+from domain.errors import RollcallError
+
+MIGRATION_LOCK: Final = 7390
+
+
+class MigrationError(RollcallError):
+    """The database cannot be brought to today's schema."""
+
+
+def alembic_config() -> Config:
+    """Where the migrations are."""
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.set_main_option("file_template", "%%(rev)s_%%(slug)s")
+    return config
+
+
+async def upgrade(database_url: str) -> None:
+    """Run the missing migrations and install the cache triggers of today's declaration."""
+    engine = create_async_engine(database_url, poolclass=NullPool)
+    try:
+        async with engine.connect() as connection:
+            await connection.run_sync(_upgrade)
+    finally:
+        await engine.dispose()
+
+
+def _upgrade(connection: Connection) -> None:
+    connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": MIGRATION_LOCK})
+    connection.commit()
+    config = alembic_config()
+    _refuse_a_newer_database(connection, config)
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+    _install_triggers(connection)
+    connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": MIGRATION_LOCK})
+    connection.commit()
+
+
+def _refuse_a_newer_database(connection: Connection, config: Config) -> None:
+    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+    if connection.scalar(text("SELECT to_regclass('alembic_version')")) is None:
+        connection.commit()
+        return
+    current = set(connection.scalars(text("SELECT version_num FROM alembic_version")))
+    connection.commit()
+    if current - known:
+        found = ", ".join(sorted(current - known))
+        raise MigrationError(
+            f"the database has migration {found}, which this version does not know: run a newer Rollcall on it"
+        )
+
+
+def _install_triggers(connection: Connection) -> None:
+    """Only when the declaration changed: replacing triggers takes locks that writers would wait for."""
+    today = declaration_hash()
+    if connection.scalar(text("SELECT declaration FROM cache_state")) != today:
+        driver = connection.connection.driver_connection
+        assert driver is not None
+        await_only(driver.execute(trigger_script()))
+        connection.execute(
+            text("UPDATE cache_state SET declaration = :today, epoch = epoch + 1, run_id = ''"), {"today": today}
+        )
+    connection.commit()

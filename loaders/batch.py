@@ -1,0 +1,124 @@
+"""Batched, cached lookups: one `Batch` value per way of looking something up, and the loaders of one request.
+
+The only module that knows aiodataloader. A batch function returns a mapping; order, absence, duplicates, chunks and
+errors are handled here, once.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import Any, Final, Generic, TypeVar, cast
+
+from aiodataloader import DataLoader
+
+from cache.policy import Policy
+from cache.second_level import SecondLevelCache
+from db.connection import ReadConnection
+from db.database import Database
+from telemetry.recording import record_batch
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+MOST_KEYS: Final = 1_000
+
+
+class Batch(Generic[K, V]):
+    """A way of looking something up.
+
+    `fetch` loads the keys that the cache does not know; a key that its mapping lacks has the value `absent`.
+    """
+
+    def __init__(
+        self,
+        fetch: Callable[[ReadConnection, Sequence[K]], Awaitable[Mapping[K, V]]],
+        policy: Policy[K, V],
+        *,
+        absent: V | None = None,
+        most_keys: int = MOST_KEYS,
+    ) -> None:
+        self.fetch = fetch
+        self.policy = policy
+        self.absent = absent
+        self.most_keys = most_keys
+
+
+class Loaders:
+    """The DataLoaders of one request: a memo per key, batches per tick, over the second-level cache."""
+
+    def __init__(self, database: Database, cache: SecondLevelCache) -> None:
+        self._database = database
+        self._cache = cache
+        self._made: dict[int, _Loader] = {}
+        self._own: ReadConnection | None = None
+
+    async def load(self, batch: Batch[K, V], key: K) -> V | None:
+        """The value of one key, None (or the batch's `absent`) without one."""
+        return cast("V | None", await self._load(batch, key))
+
+    async def load_many(self, batch: Batch[K, V], keys: Iterable[K]) -> list[V | None]:
+        """The values of many keys, in their order."""
+        return list(await asyncio.gather(*(self._load(batch, key) for key in keys)))
+
+    async def must(self, batch: Batch[K, V], key: K) -> V:
+        """The value of a key that a foreign key promises."""
+        found = await self._load(batch, key)
+        assert found is not None, f"{batch.policy.namespace} lacks {key!r}"
+        return cast("V", found)
+
+    async def _load(self, batch: Batch[Any, Any], key: object) -> Any:
+        loader = self._made.get(id(batch))
+        if loader is None:
+            loader = self._made[id(batch)] = _Loader(self, batch)
+        # shielded: aiodataloader hands one future to every caller, and one who gives up must not take the others along
+        return await asyncio.shield(loader.load(key))
+
+    def clear(self) -> None:
+        """Forget everything: the request itself changed the database."""
+        self._made.clear()
+
+    def inside(self, connection: ReadConnection | None) -> None:
+        """While the request's own transaction is open, look things up in it, past the cache both ways."""
+        self._own = connection
+        self.clear()
+
+    async def look_up(self, batch: Batch[K, V], keys: Sequence[K]) -> dict[K, V | None]:
+        """The values of distinct keys: what the cache knows, then the rest from the database, which is then stored."""
+        if self._own is not None:
+            return await self._fetch(batch, self._own, keys)
+        reading = await self._cache.read(batch.policy, keys)
+        record_batch(batch.policy.namespace, len(keys), len(reading.hits))
+        if not reading.misses:
+            return reading.hits
+        async with self._database.read() as connection:
+            loaded = await self._fetch(batch, connection, reading.misses)
+        self._cache.fill_later(batch.policy, reading.ticket, loaded)
+        return reading.hits | loaded
+
+    async def _fetch(self, batch: Batch[K, V], connection: ReadConnection, keys: Sequence[K]) -> dict[K, V | None]:
+        found: dict[K, V | None] = {}
+        for start in range(0, len(keys), batch.most_keys):
+            chunk = keys[start : start + batch.most_keys]
+            loaded = await batch.fetch(connection, chunk)
+            found |= {key: loaded.get(key, batch.absent) for key in chunk}
+        return found
+
+
+class _Loader(DataLoader[Any, Any]):
+    """aiodataloader over a Batch; an exception is handed out but never remembered."""
+
+    def __init__(self, loaders: Loaders, batch: Batch[Any, Any]) -> None:
+        super().__init__()
+        self._loaders = loaders
+        self._batch = batch
+
+    async def batch_load_fn(self, keys: list[Any]) -> list[Any]:
+        """Called by aiodataloader with the distinct keys of a tick."""
+        try:
+            found = await self._loaders.look_up(self._batch, keys)
+        except BaseException as error:
+            for key in keys:
+                self.clear(key)
+            if isinstance(error, Exception):
+                raise
+            raise asyncio.CancelledError from error
+        return [found[key] for key in keys]

@@ -1,0 +1,59 @@
+"""The drain: every 250 ms one leader restamps what committed transactions touched and extends the fence.
+
+It makes writes from outside (psql, another service) visible, and those of a writer that died after COMMIT. Without it
+the fence lapses and the cache is off: slower, never stale.
+"""
+
+import asyncio
+from datetime import timedelta
+from typing import Final
+
+import structlog
+
+from cache.second_level import SecondLevelCache
+from cache.server import CacheUnreachable
+from db import coherence
+from db.connection import WriteConnection
+from db.database import Database
+from domain.errors import Unavailable
+from telemetry.counters import count
+
+TICK: Final = timedelta(milliseconds=250)
+log = structlog.get_logger("rollcall.drain")
+
+
+async def drain_once(database: Database, cache: SecondLevelCache) -> bool:
+    """Drain and renew if this process can lead now; False when it cannot, or when the cache is suspended."""
+    if cache.server is None:
+        return False
+    clock_ms = await cache.server.clock_ms()  # before the outbox is read: the fence promises what was committed by then
+    async with database.transaction() as connection:
+        state = await coherence.lead(connection)
+        if state is None or state.suspended:
+            return False
+        epoch = await _epoch(connection, state, cache.server.run_id)
+        if epoch is None:
+            return False
+        drain_id, touched = await coherence.drain(connection)
+        await cache.renew(epoch, drain_id, touched, clock_ms)
+    return True
+
+
+async def _epoch(connection: WriteConnection, state: coherence.FenceState, run_id: str) -> int | None:
+    """The epoch to renew; a new one when Redis or PostgreSQL is not the one that it began on."""
+    if (state.run_id, state.server) == (run_id, state.server_now):
+        return state.epoch
+    return await coherence.move_fence(connection, run_id, state.server_now)
+
+
+async def drain_for_ever(database: Database, cache: SecondLevelCache) -> None:
+    """Drain at every tick until cancelled; faults of either server are waited out."""
+    while True:
+        try:
+            await drain_once(database, cache)
+        except (CacheUnreachable, Unavailable) as error:
+            count("drain_failures", type(error).__name__)
+        except Exception:
+            count("drain_failures", "bug")
+            log.exception("the drain failed")
+        await asyncio.sleep(TICK.total_seconds())
