@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from datetime import datetime
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
 from domain.errors import RollcallError, Unauthenticated, Unavailable
@@ -17,6 +17,7 @@ from web.tokens import Tokens
 FAILURES_PER_EMAIL_AND_CLIENT = 5
 FAILURES_PER_CLIENT = 50
 FAILURES_PER_EMAIL = 100  # above the limit of a client, so that one stranger cannot lock somebody out
+LONGEST_EMAIL = 254  # RFC 5321; also bounds what the throttle keeps
 NO_STORE = {"Cache-Control": "no-store"}
 
 
@@ -43,6 +44,8 @@ class TokenEndpoint:
             account = await self._account(await read_token_request(request), client_of(request))
         except (OAuthError, Unavailable, TooManyAttempts, RequestError) as error:
             return refusal(error)
+        except ClientDisconnect:
+            return Response(status_code=400)  # nobody is left to read it
         pair = self._tokens.issue(account.user_id, account.token_epoch, self._clock())
         content = {
             "access_token": pair.access_token,
@@ -65,6 +68,8 @@ class TokenEndpoint:
     async def _by_password(self, email: str, password: str, client: str) -> Account:
         if not email or not password:
             raise OAuthError("invalid_request", "the password grant needs username (the email address) and password")
+        if len(email) > LONGEST_EMAIL or not email.isprintable():
+            raise OAuthError("invalid_request", "username: needed an email address, got something else")
         attempts = _limit_by_key(email, client)
         self._throttle.begin(attempts, self._clock())
         try:

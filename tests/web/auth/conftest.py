@@ -1,6 +1,6 @@
 """One signed-up company in memory, a clock moved by hand, and a client of the real routes."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
 
 import httpx2
@@ -90,8 +90,10 @@ def app(tokens: Tokens, accounts: CompanyAccounts, clock: Clock, passwords: Pass
 
 
 @pytest.fixture(scope="session")
-def passwords() -> Passwords:
-    return Passwords()
+def passwords() -> Iterator[Passwords]:
+    passwords = Passwords()
+    yield passwords
+    passwords.close()
 
 
 @pytest.fixture

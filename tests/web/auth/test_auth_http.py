@@ -5,6 +5,7 @@ from typing import Any
 import httpx2
 import pytest
 from starlette.applications import Starlette
+from starlette.types import Message
 
 from domain.errors import Unauthenticated, Unavailable
 from tests.web.auth.conftest import NOW, PASSWORD, Clock, CompanyAccounts, client_from
@@ -106,6 +107,18 @@ FORM, JSON = "application/x-www-form-urlencoded", "application/json; charset=utf
             "invalid_request",
             "the password grant needs username (the email address) and password",
         ),
+        (
+            FORM,
+            b"grant_type=password&username=a%00b&password=x",
+            "invalid_request",
+            "username: needed an email address, got something else",
+        ),
+        (
+            FORM,
+            b"grant_type=password&password=x&username=" + b"a" * 255,
+            "invalid_request",
+            "username: needed an email address, got something else",
+        ),
         (FORM, b"grant_type=refresh_token", "invalid_request", "the refresh_token grant needs refresh_token"),
         (FORM, b"a=1&a=2", "invalid_request", f"the body is not valid {FORM}: a parameter is given twice"),
         (
@@ -159,6 +172,24 @@ async def test_a_body_is_read_up_to_its_limit(client: httpx2.AsyncClient) -> Non
         413,
         {"error": "invalid_request", "error_description": description},
     )
+
+
+async def test_a_client_that_leaves_is_no_crash(app: Starlette) -> None:
+    incoming: list[Message] = [
+        {"type": "http.request", "body": b"grant", "more_body": True},
+        {"type": "http.disconnect"},
+    ]
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        return incoming.pop(0)
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    scope = {"type": "http", "method": "POST", "path": "/auth/token", "headers": [], "query_string": b""}
+    await app(scope, receive, send)
+    assert [message.get("status") for message in sent] == [400, None]
 
 
 async def test_sign_out_ends_all_tokens_of_the_user(client: httpx2.AsyncClient, accounts: CompanyAccounts) -> None:
