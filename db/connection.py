@@ -48,7 +48,7 @@ class Query:
 class ReadConnection:
     """A connection for statements that only read; each runs for itself, never inside an old snapshot."""
 
-    def __init__(self, driver: asyncpg.Connection[asyncpg.Record]) -> None:
+    def __init__(self, driver: "asyncpg.Connection[asyncpg.Record]") -> None:
         self._driver = driver
         self._turn = asyncio.Lock()  # the driver takes one statement at a time
 

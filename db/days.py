@@ -1,0 +1,180 @@
+"""Derived days: written by deriving them again from their facts, read by employee or by key."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import date, datetime
+from typing import Any, Final
+
+import msgspec
+from sqlalchemy import select, text
+
+from db import tables
+from db.connection import Query, ReadConnection, WriteConnection
+from db.facts import company_facts, employee_facts
+from db.parameters import among, day
+from db.roll_up import Slice, refresh_stats
+from db.rows import COLUMN_NAMES, EXCEPTIONS, DayRow, columns_of
+from domain.attendance.work_days import WorkDay, work_days
+from domain.enums import AttendanceException
+from domain.ids import DayKey, EmployeeId
+
+EMPLOYEES_AT_ONCE: Final = 200
+
+DAY_COLUMNS: Final = tuple(COLUMN_NAMES.get(name, name) for name in DayRow.__struct_fields__)
+"""The columns of attendance_day in the order of the fields of DayRow."""
+_DAY: Final = tables.attendance_day
+_ASSIGNED: Final = [name for name in DAY_COLUMNS if name not in ("employee_id", "work_date", "locked", "version")]
+
+_LOCK_EMPLOYEES = Query(
+    "day_lock_employees",
+    text("SELECT id FROM employee WHERE id = ANY(CAST(:ids AS bigint[])) ORDER BY id FOR NO KEY UPDATE"),
+)
+_EXISTING = Query(
+    "day_existing",
+    select(*columns_of(_DAY, DayRow)).where(
+        among(_DAY.c.employee_id, "ids"), _DAY.c.work_date.between(day("first"), day("last"))
+    ),
+)
+_UPSERT = Query(
+    "day_upsert",
+    text(f"""
+    INSERT INTO attendance_day ({", ".join(DAY_COLUMNS)})
+    SELECT {", ".join(DAY_COLUMNS)} FROM json_populate_recordset(NULL::attendance_day, CAST(:rows AS json))
+    ON CONFLICT (employee_id, work_date) DO UPDATE SET version = attendance_day.version + 1,
+      {", ".join(f"{name} = excluded.{name}" for name in _ASSIGNED)}"""),
+)
+_KEYS = "unnest(CAST(:employees AS bigint[]), CAST(:dates AS date[])) AS k (employee, on_date)"
+_IS_KEY = "employee_id = k.employee AND work_date = k.on_date"
+_DELETE = Query("day_delete", text(f"DELETE FROM attendance_day USING {_KEYS} WHERE {_IS_KEY}"))
+_COLUMNS_SQL = ", ".join(DAY_COLUMNS)
+_BY_KEYS = Query("day_by_key", text(f"SELECT {_COLUMNS_SQL} FROM {_KEYS} JOIN attendance_day ON {_IS_KEY}"))
+
+
+class Derivation(msgspec.Struct, frozen=True):
+    """What deriving days again came to: how many days there are, and (before, after) of those that changed."""
+
+    days: int
+    changes: Sequence[tuple[DayRow | None, DayRow | None]]
+
+
+def day_tuple(employee_id: EmployeeId, work_day: WorkDay) -> tuple[Any, ...]:
+    """A derived day as a row of attendance_day, in the order of DAY_COLUMNS."""
+    return msgspec.structs.astuple(day_row(employee_id, work_day))
+
+
+def day_row(employee_id: EmployeeId, work_day: WorkDay) -> DayRow:
+    """A derived day as it is stored when nothing of it was approved or locked yet."""
+    planned, derived = work_day.planned, work_day.derived
+    posting, plan = planned.posting, planned.plan
+    has_shift = planned.shift_id is not None
+    return DayRow(
+        employee_id=employee_id,
+        work_date=planned.work_date,
+        department_id=posting.department_id,
+        location_id=posting.location_id,
+        manager_id=posting.manager_id,
+        shift_id=planned.shift_id,
+        shift_rule_id=planned.rule_id,
+        time_zone=planned.time_zone,
+        day_type=derived.day_type,
+        status=derived.status,
+        work_mode=work_day.work_mode,
+        starts_at=plan.starts_at if has_shift else None,
+        ends_at=plan.ends_at if has_shift else None,
+        first_in=derived.first_in,
+        last_out=derived.last_out,
+        presence=work_day.presence,
+        presence_since=work_day.presence_since,
+        expected_minutes=derived.expected_minutes,
+        worked_minutes=derived.worked_minutes,
+        break_minutes=derived.break_minutes,
+        late_minutes=derived.late_minutes,
+        early_exit_minutes=derived.early_exit_minutes,
+        overtime_minutes=derived.overtime_minutes,
+        overtime_approved_minutes=0,
+        overtime_kind=derived.overtime_kind,
+        present_halves=derived.present_halves,
+        leave_halves=derived.leave_halves,
+        absent_halves=derived.absent_halves,
+        off_halves=derived.off_halves,
+        exceptions_mask=exceptions_mask(derived.exceptions),
+        leave_type_id=work_day.leave_type_id,
+        settles_at=derived.settles_at,
+        overridden=work_day.overridden,
+        locked=False,
+        version=1,
+    )
+
+
+def exceptions_mask(exceptions: Iterable[AttendanceException]) -> int:
+    """The bits of exceptions, the first of the enumeration lowest."""
+    return sum(1 << EXCEPTIONS.index(exception) for exception in exceptions)
+
+
+async def derive_days(
+    connection: WriteConnection, employee_ids: Iterable[EmployeeId], first: date, last: date, now: datetime
+) -> Derivation:
+    """Derive the days of employees again and store those that differ; locked days stay as they are.
+
+    Takes the employees' row locks first, so of two writers the later one sees the punches of both.
+    """
+    company = await company_facts(connection, first, last)
+    count, changes = 0, []
+    for ids in _chunks(sorted(set(employee_ids))):
+        await connection.records(_LOCK_EMPLOYEES, ids=ids)
+        existing = {row.key: row for row in await connection.all(_EXISTING, DayRow, ids=ids, first=first, last=last)}
+        derived = {}
+        for employee in await employee_facts(connection, ids, first, last):
+            for work_day in work_days(employee, company, first, last, now):
+                derived[employee.id, work_day.planned.work_date] = day_row(employee.id, work_day)
+        count += len(derived)
+        found = list(_changes(existing, derived))
+        await _store(connection, found)
+        changes += found
+    await refresh_stats(connection, _slices(changes))
+    return Derivation(count, changes)
+
+
+def _changes(
+    existing: Mapping[DayKey, DayRow], derived: Mapping[DayKey, DayRow]
+) -> Iterator[tuple[DayRow | None, DayRow | None]]:
+    for key, new in derived.items():
+        old = existing.get(key)
+        if old is None:
+            yield None, new
+        elif not old.locked:
+            approved = min(old.overtime_approved_minutes, new.overtime_minutes)
+            kept = msgspec.structs.replace(new, overtime_approved_minutes=approved, version=old.version)
+            if kept != old:
+                yield old, msgspec.structs.replace(kept, version=old.version + 1)
+    for key, old in existing.items():
+        if key not in derived and not old.locked:
+            yield old, None
+
+
+async def _store(connection: WriteConnection, changes: Sequence[tuple[DayRow | None, DayRow | None]]) -> None:
+    stored = [new for _, new in changes if new is not None]
+    if stored:
+        rows = [dict(zip(DAY_COLUMNS, msgspec.structs.astuple(row), strict=True)) for row in stored]
+        await connection.execute(_UPSERT, rows=msgspec.json.encode(rows).decode())
+    gone = [old.key for old, new in changes if old is not None and new is None]
+    if gone:
+        employees, dates = zip(*gone, strict=True)
+        await connection.execute(_DELETE, employees=employees, dates=dates)
+
+
+def _slices(changes: Iterable[tuple[DayRow | None, DayRow | None]]) -> Iterator[Slice]:
+    for pair in changes:
+        for row in pair:
+            if row is not None:
+                yield row.work_date, row.department_id
+
+
+def _chunks(ids: Sequence[EmployeeId]) -> Iterator[Sequence[EmployeeId]]:
+    for start in range(0, len(ids), EMPLOYEES_AT_ONCE):
+        yield ids[start : start + EMPLOYEES_AT_ONCE]
+
+
+async def days_by_key(connection: ReadConnection, keys: Sequence[DayKey]) -> dict[DayKey, DayRow]:
+    """Days by (employee, date)."""
+    employees, dates = zip(*keys, strict=True)
+    return {row.key: row for row in await connection.all(_BY_KEYS, DayRow, employees=employees, dates=dates)}
