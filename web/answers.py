@@ -14,6 +14,7 @@ from graphql import GraphQLError
 
 from domain.errors import ClientError, RollcallError, Unavailable, UserProblem
 from web.negotiation import GRAPHQL_RESPONSE
+from web.responses import internal_error_message
 
 FormattedError = dict[str, Any]
 
@@ -67,11 +68,6 @@ def retry_header(error: BaseException | None) -> dict[str, str]:
     return {"Retry-After": str(error.retry_after_s)} if isinstance(error, Unavailable) else {}
 
 
-def internal_error_message(request_id: str) -> str:
-    """All that a client learns about a bug."""
-    return f"Internal error; quote request id {request_id}"
-
-
 def executed(data: object, errors: list[GraphQLError] | None, media_type: str, request_id: str) -> Answer:
     """The answer to an operation that was executed, whole, in part or not at all."""
     if not errors:
@@ -108,16 +104,27 @@ def _entry(error: GraphQLError, cause: BaseException, request_id: str) -> Format
         return formatted(error, cause.code, cause.message, **getattr(cause, "extensions", {}))
     if isinstance(cause, Unavailable):
         return formatted(error, cause.code, cause.message, retryAfter=cause.retry_after_s)
-    if isinstance(cause, GraphQLError):
+    if isinstance(cause, GraphQLError) and not is_bug(cause):
         given = dict(cause.extensions or {})
         return formatted(error, str(given.pop("code", "BAD_USER_INPUT")), cause.message, **given)
     return formatted(error, "INTERNAL_SERVER_ERROR", internal_error_message(request_id))
 
 
+def is_bug(cause: BaseException) -> bool:
+    """Whether nobody but us can put it right.
+
+    graphql-core complains with the same class about a client's argument and about a value of ours that does not fit its
+    type; only the former points into the document by itself.
+    """
+    if isinstance(cause, GraphQLError):
+        return not cause.nodes and "code" not in (cause.extensions or {})
+    return not isinstance(cause, ClientError | UserProblem | Unavailable)
+
+
 def _log_bugs(errors: Iterable[GraphQLError], causes: Iterable[BaseException], request_id: str) -> None:
     logged: set[int] = set()
     for error, cause in zip(errors, causes, strict=True):
-        if isinstance(cause, ClientError | UserProblem | Unavailable | GraphQLError) or id(cause) in logged:
+        if not is_bug(cause) or id(cause) in logged:
             continue
         logged.add(id(cause))
         path = ".".join(str(step) for step in error.path or ())

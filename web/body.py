@@ -1,8 +1,8 @@
-"""Reading a request body from ASGI, never more of it than allowed."""
+"""Request bodies, never more of them than allowed; every route reads through `limited`."""
 
 from collections.abc import Iterable
 
-from starlette.types import Receive
+from starlette.types import Message, Receive
 
 from web.request_errors import RequestError
 
@@ -11,22 +11,33 @@ class ClientGone(Exception):
     """The client closed the connection: there is nobody to answer."""
 
 
-async def read_body(headers: Iterable[tuple[bytes, bytes]], receive: Receive, most_bytes: int) -> bytes:
-    """The whole body; raises RequestError 413 as soon as it shows to be too large."""
+def limited(headers: Iterable[tuple[bytes, bytes]], receive: Receive, most_bytes: int) -> Receive:
+    """`receive` that raises RequestError 413 as soon as the body shows to be too large."""
     announced = next((value for name, value in headers if name == b"content-length"), b"0")
-    if announced.isdigit() and int(announced[:18]) > most_bytes:
-        raise _too_large(most_bytes)
-    chunks: list[bytes] = []
+    too_large = announced.isdigit() and int(announced[:18]) > most_bytes
     size = 0
+
+    async def receive_within() -> Message:
+        nonlocal size
+        if too_large:
+            raise _too_large(most_bytes)
+        message = await receive()
+        size += len(message.get("body", b""))
+        if size > most_bytes:
+            raise _too_large(most_bytes)
+        return message
+
+    return receive_within
+
+
+async def read_body(receive: Receive) -> bytes:
+    """The whole body."""
+    chunks: list[bytes] = []
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
             raise ClientGone
-        chunk: bytes = message.get("body", b"")
-        size += len(chunk)
-        if size > most_bytes:
-            raise _too_large(most_bytes)
-        chunks.append(chunk)
+        chunks.append(message.get("body", b""))
         if not message.get("more_body", False):
             return b"".join(chunks)
 

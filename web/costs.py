@@ -11,17 +11,13 @@ import msgspec
 from graphql import (
     ArgumentNode,
     GraphQLField,
-    IntValueNode,
-    ListValueNode,
-    VariableNode,
     get_named_type,
     is_leaf_type,
     is_list_type,
     is_non_null_type,
 )
 
-SIZE_ARGUMENTS = ("first", "last")
-LARGEST_SIZE = 2**31 - 1
+from web.sizes import Size, size_of
 
 
 class DeclaredCost(NamedTuple):
@@ -29,20 +25,6 @@ class DeclaredCost(NamedTuple):
 
     weight: int
     multiplier: str | None
-
-
-class Size(msgspec.Struct, frozen=True):
-    """The length that arguments give to a list: numbers in the document, variables, else a default."""
-
-    numbers: tuple[int, ...]
-    variables: tuple[str, ...]
-    default: int | None
-
-    def value(self, variables: Mapping[str, Any]) -> int | None:
-        """The length under these variables, None when nothing says it."""
-        given = [_length(variables[name]) for name in self.variables if name in variables]
-        known = [*self.numbers, *(length for length in given if length is not None)]
-        return min(max(known), LARGEST_SIZE) if known else self.default
 
 
 class FieldCost(msgspec.Struct, frozen=True):
@@ -72,7 +54,7 @@ class Amount(NamedTuple):
     per_item: int
 
 
-def operation_cost(root: SelectionCost, variables: Mapping[str, Any], list_size: int) -> int:
+def operation_cost(root: SelectionCost, variables: dict[str, Any], list_size: int) -> int:
     """The cost of an operation under its variables; linear in the size of the document."""
     known: dict[int, Amount] = {}
 
@@ -111,7 +93,8 @@ def field_cost(field: GraphQLField, arguments: Sequence[ArgumentNode], beneath: 
     declared = declared_cost(field)
     nullable = field.type.of_type if is_non_null_type(field.type) else field.type
     weight = declared.weight if declared else int(not is_leaf_type(get_named_type(field.type)))
-    return FieldCost(weight, declared is not None, is_list_type(nullable), _size(field, declared, arguments), beneath)
+    size = size_of(field, arguments, declared.multiplier if declared else None)
+    return FieldCost(weight, declared is not None, is_list_type(nullable), size, beneath)
 
 
 def declared_cost(field: GraphQLField) -> DeclaredCost | None:
@@ -125,33 +108,3 @@ def declared_cost(field: GraphQLField) -> DeclaredCost | None:
             multiplier = getattr(directive, "multiplier", None)
             return DeclaredCost(int(directive.weight), multiplier if isinstance(multiplier, str) else None)
     return None
-
-
-def _size(field: GraphQLField, declared: DeclaredCost | None, arguments: Sequence[ArgumentNode]) -> Size | None:
-    names = {*SIZE_ARGUMENTS, declared.multiplier} if declared and declared.multiplier else set(SIZE_ARGUMENTS)
-    names &= field.args.keys()
-    if not names:
-        return None
-    defaults = [_length(field.args[name].default_value) for name in names]
-    numbers: list[int] = []
-    variables: list[str] = []
-    for argument in arguments:
-        if argument.name.value in names:
-            match argument.value:
-                case IntValueNode(value=digits):
-                    numbers.append(_length(int(digits[:12])) or 0)
-                case ListValueNode(values=values):
-                    numbers.append(len(values))
-                case VariableNode(name=name):
-                    variables.append(name.value)
-    return Size(
-        tuple(numbers), tuple(variables), max((length for length in defaults if length is not None), default=None)
-    )
-
-
-def _length(value: object) -> int | None:
-    if isinstance(value, bool):
-        return None
-    if isinstance(value, int) or (isinstance(value, float) and value.is_integer()):
-        return min(max(int(value), 0), LARGEST_SIZE)
-    return len(value) if isinstance(value, list | tuple) else None

@@ -11,14 +11,15 @@ from graphql import (
     DocumentNode,
     GraphQLSchema,
     GraphQLSyntaxError,
-    IntValueNode,
     NoSchemaIntrospectionCustomRule,
     OperationDefinitionNode,
     OperationType,
     parse,
     specified_rules,
     validate,
+    value_from_ast_untyped,
 )
+from graphql.language.parser import MAX_NESTING_DEPTH
 from graphql.validation import ASTValidationRule
 from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRule
 from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
@@ -113,6 +114,8 @@ class DocumentCache:
         try:
             node = parse(text, max_lexical_tokens=self._limits.tokens, max_comments=self._limits.tokens)
         except GraphQLSyntaxError as error:
+            if "nested too deeply" in error.message:
+                return too_complex("depth", None, MAX_NESTING_DEPTH)
             if "Parsing aborted" in error.message:
                 return too_complex("tokens", None, self._limits.tokens)
             return Document(errors=(formatted(error, "GRAPHQL_PARSE_FAILED"),))
@@ -137,10 +140,11 @@ class DocumentCache:
 
 
 def _operation(node: OperationDefinitionNode, cost: SelectionCost) -> Operation:
-    defaults: dict[str, object] = {}
-    for variable in node.variable_definitions or ():
-        if isinstance(variable.default_value, IntValueNode):
-            defaults[variable.variable.name.value] = int(variable.default_value.value[:12])
+    defaults = {
+        variable.variable.name.value: value_from_ast_untyped(variable.default_value)
+        for variable in node.variable_definitions or ()
+        if variable.default_value
+    }
     return Operation(node.name.value if node.name else None, node.operation, cost, defaults)
 
 

@@ -4,6 +4,7 @@ What an operation means is web/execution.py's business; this module only knows H
 """
 
 import asyncio
+from datetime import timedelta
 
 import structlog
 from graphql import OperationType
@@ -11,18 +12,17 @@ from starlette.datastructures import Headers
 from starlette.types import Receive, Scope, Send
 
 from domain.errors import ClientError, Unavailable
-from web.answers import Answer, internal_error_message, refusal, refusal_of
+from web.answers import Answer, refusal, refusal_of
 from web.body import ClientGone, read_body
+from web.client_watch import ClientWatch
 from web.execution import ContextFactory, Execution, PreparedOperation, RequestFacts, request_error_status
 from web.graphql_request import GraphQLRequest, check_content_type, from_body, from_query_string
-from web.http_settings import HttpSettings, LimitSettings
 from web.negotiation import GRAPHQL_RESPONSE, JSON, answer_type
 from web.request_errors import RequestError
 from web.request_record import RequestRecord, record_of
-from web.responses import send_bytes
+from web.responses import internal_error_message, send_bytes
 
 ALLOWED = {"Allow": "GET, HEAD, POST, OPTIONS"}
-WATCH_AFTER_S = 0.05  # most requests are over by then and need no task that listens for the client's leaving
 
 log = structlog.get_logger("rollcall.graphql")
 
@@ -30,70 +30,82 @@ log = structlog.get_logger("rollcall.graphql")
 class GraphQLEndpoint:
     """The application mounted at /graphql."""
 
-    def __init__(
-        self, execution: Execution, context_factory: ContextFactory, http: HttpSettings, limits: LimitSettings
-    ) -> None:
+    def __init__(self, execution: Execution, context_factory: ContextFactory, timeout: timedelta) -> None:
         self._execution = execution
         self._context_factory = context_factory
-        self._timeout_s = http.request_timeout.total_seconds()
-        self._limits = limits
+        self._timeout_s = timeout.total_seconds()
+        self._mutations: set[asyncio.Task[Answer]] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        record = record_of(scope)
         if scope["method"] == "OPTIONS":
             await send_bytes(send, 204, b"", None, ALLOWED)
             return
-        headers = Headers(scope=scope)
-        media_type = answer_type(headers.get("accept"))
-        try:
-            answer = await self._bounded(_Exchange(scope, receive, headers, media_type or JSON, record))
-        except ClientGone:
-            record.disconnected = True
-            return
-        record.error_codes = answer.error_codes
-        answer_headers = {"Vary": "Accept", "Cache-Control": "no-store", **answer.headers}
+        exchange = _Exchange(scope, receive, asyncio.get_running_loop().time() + self._timeout_s)
+        answer = await self._answer(exchange)
+        exchange.record.error_codes = answer.error_codes
+        headers = {"Vary": "Accept", "Cache-Control": "no-store", **answer.headers}
         body = b"" if scope["method"] == "HEAD" else answer.body
-        await send_bytes(send, answer.status, body, f"{media_type or JSON}; charset=utf-8", answer_headers)
+        await send_bytes(send, answer.status, body, f"{exchange.media_type}; charset=utf-8", headers)
 
-    async def _bounded(self, exchange: "_Exchange") -> Answer:
-        """The answer within the deadline; whatever goes wrong becomes an answer too."""
-        deadline = asyncio.get_running_loop().time() + self._timeout_s
-        watch = ClientWatch(exchange.receive)
-        limit = asyncio.timeout_at(deadline)
+    async def finish_mutations(self) -> None:
+        """Wait for the mutations whose requests are over; called before the resources close."""
+        await asyncio.gather(*self._mutations, return_exceptions=True)
+
+    async def _answer(self, exchange: "_Exchange") -> Answer:
+        """An answer whatever goes wrong; only ClientGone is raised."""
         try:
-            async with limit:
-                return await self._answer(exchange, deadline, watch, limit)
+            return await self._within_deadline(exchange)
         except ClientGone:
             raise
         except Exception as error:
-            if watch.client_left and limit.expired():
-                raise ClientGone from None
-            return self._refused(error, exchange, limit.expired())
-        finally:
-            watch.stop()
+            return self._refused(error, exchange)
 
-    async def _answer(
-        self, exchange: "_Exchange", deadline: float, watch: "ClientWatch", limit: asyncio.Timeout
-    ) -> Answer:
-        request = await self._request(exchange)
-        prepared = self._prepared(request, exchange)
-        if isinstance(prepared, Answer):
-            return prepared
-        operation = prepared.operation
-        record = exchange.record
+    async def _within_deadline(self, exchange: "_Exchange") -> Answer:
+        watch: ClientWatch | None = None
+        try:
+            async with asyncio.timeout_at(exchange.deadline) as limit:
+                prepared = self._prepared(await self._request(exchange), exchange)
+                if isinstance(prepared, Answer):
+                    return prepared
+                if prepared.operation.kind is OperationType.QUERY:
+                    async with ClientWatch(exchange.receive, limit) as watch:
+                        return await self._run(prepared, exchange)
+                limit.reschedule(None)
+                return await self._mutate(prepared, exchange)
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            if watch and watch.client_left:
+                raise ClientGone from None
+            raise self._too_late() from None
+
+    async def _mutate(self, prepared: PreparedOperation, exchange: "_Exchange") -> Answer:
+        """Run a mutation to its end or to its deadline, also when the request is abandoned."""
+        task = asyncio.get_running_loop().create_task(self._mutation(prepared, exchange))
+        self._mutations.add(task)
+        task.add_done_callback(self._mutations.discard)
+        return await asyncio.shield(task)
+
+    async def _mutation(self, prepared: PreparedOperation, exchange: "_Exchange") -> Answer:
+        try:
+            async with asyncio.timeout_at(exchange.deadline) as limit:
+                return await self._run(prepared, exchange)
+        except Exception as error:  # becomes an answer here, since nobody may be waiting for this task
+            late = isinstance(error, TimeoutError) and limit.expired()
+            return self._refused(self._too_late() if late else error, exchange)
+
+    async def _run(self, prepared: PreparedOperation, exchange: "_Exchange") -> Answer:
         facts = RequestFacts(
             exchange.headers,
-            record.request_id,
+            exchange.record.request_id,
             (exchange.scope.get("client") or ("",))[0],
-            deadline,
-            operation.name,
-            operation.kind,
+            exchange.deadline,
+            prepared.operation.name,
+            prepared.operation.kind,
         )
-        if operation.kind is OperationType.QUERY:
-            watch.start(limit)
         context = await self._context_factory(facts)
-        return await self._execution.run(prepared, context, exchange.media_type, record.request_id)
+        return await self._execution.run(prepared, context, exchange.media_type, exchange.record.request_id)
 
     async def _request(self, exchange: "_Exchange") -> GraphQLRequest:
         method, headers = exchange.scope["method"], exchange.headers
@@ -101,13 +113,13 @@ class GraphQLEndpoint:
             raise RequestError(
                 "METHOD_NOT_ALLOWED", f"method: needed POST or GET, got {method[:20]}", 405, headers=ALLOWED
             )
-        if answer_type(headers.get("accept")) is None:
+        if not exchange.acceptable:
             shown = headers["accept"][:100]
             raise RequestError("NOT_ACCEPTABLE", f"Accept: needed {JSON} or {GRAPHQL_RESPONSE}, got {shown!r}", 406)
         if method != "POST":
             return from_query_string(exchange.scope["query_string"])
         check_content_type(headers.get("content-type"), headers.get("content-encoding"))
-        return from_body(await read_body(exchange.scope["headers"], exchange.receive, self._limits.body_bytes))
+        return from_body(await read_body(exchange.receive))
 
     def _prepared(self, request: GraphQLRequest, exchange: "_Exchange") -> PreparedOperation | Answer:
         try:
@@ -123,12 +135,13 @@ class GraphQLEndpoint:
                 raise RequestError("METHOD_NOT_ALLOWED", f"a {kind.value} needs POST", 405, headers={"Allow": "POST"})
         return prepared
 
-    def _refused(self, error: Exception, exchange: "_Exchange", expired: bool) -> Answer:
+    def _too_late(self) -> RequestError:
+        message = f"the request took longer than {self._timeout_s:g} s and was cancelled; ask for less at once"
+        return RequestError("REQUEST_TIMEOUT", message, 504)
+
+    def _refused(self, error: Exception, exchange: "_Exchange") -> Answer:
         """What stopped the request before or instead of its execution."""
         match error:
-            case TimeoutError() if expired:
-                message = f"the request took longer than {self._timeout_s:g} s and was cancelled; ask for less at once"
-                return refusal_of(RequestError("REQUEST_TIMEOUT", message), 504)
             case RequestError():
                 return refusal_of(error, error.status, error.headers)
             case Unavailable():
@@ -147,43 +160,14 @@ class GraphQLEndpoint:
 class _Exchange:
     """One HTTP request on its way through the endpoint."""
 
-    __slots__ = ("headers", "media_type", "receive", "record", "scope")
+    __slots__ = ("acceptable", "deadline", "headers", "media_type", "receive", "record", "scope")
 
-    def __init__(
-        self, scope: Scope, receive: Receive, headers: Headers, media_type: str, record: RequestRecord
-    ) -> None:
+    def __init__(self, scope: Scope, receive: Receive, deadline: float) -> None:
         self.scope = scope
         self.receive = receive
-        self.headers = headers
-        self.media_type = media_type
-        self.record = record
-
-
-class ClientWatch:
-    """Listens for the client closing the connection and then ends the request's time."""
-
-    def __init__(self, receive: Receive) -> None:
-        self._receive = receive
-        self._timer: asyncio.TimerHandle | None = None
-        self._task: asyncio.Task[None] | None = None
-        self.client_left = False
-
-    def start(self, limit: asyncio.Timeout) -> None:
-        """Begin to listen when the request proves to be a long one."""
-        self._timer = asyncio.get_running_loop().call_later(WATCH_AFTER_S, self._listen, limit)
-
-    def stop(self) -> None:
-        """Stop listening."""
-        if self._timer:
-            self._timer.cancel()
-        if self._task:
-            self._task.cancel()
-
-    def _listen(self, limit: asyncio.Timeout) -> None:
-        self._task = asyncio.get_running_loop().create_task(self._until_gone(limit))
-
-    async def _until_gone(self, limit: asyncio.Timeout) -> None:
-        while (await self._receive())["type"] != "http.disconnect":
-            pass
-        self.client_left = True
-        limit.reschedule(0)
+        self.deadline = deadline
+        self.headers = Headers(scope=scope)
+        self.record: RequestRecord = record_of(scope)
+        accepted = answer_type(self.headers.get("accept"))
+        self.acceptable = accepted is not None
+        self.media_type = accepted or JSON

@@ -55,7 +55,7 @@ class LimitSettings(Part):
     """What one request may ask for; see docs/errors/QUERY_TOO_COMPLEX.md."""
 
     body_bytes: int = setting(1_000_000, "LIMIT_BODY_BYTES", "Largest request body.", ge=1_000, unit="B")
-    tokens: int = setting(4_000, "LIMIT_TOKENS", "Most tokens of a GraphQL document.", ge=10)
+    tokens: int = setting(2_000, "LIMIT_TOKENS", "Most tokens of a GraphQL document.", ge=10)
     depth: int = setting(20, "LIMIT_DEPTH", "Deepest nesting of fields, fragments expanded.", ge=1, le=100)
     aliases: int = setting(100, "LIMIT_ALIASES", "Most aliases of an operation, fragments expanded.", ge=0)
     directives: int = setting(100, "LIMIT_DIRECTIVES", "Most directives of an operation, fragments expanded.", ge=0)

@@ -11,10 +11,11 @@ SANE_REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=-]{8,128}")
 KEY = "rollcall.request"
 
 
-class RequestRecord(msgspec.Struct):
-    """One request; no personal data, since every field is logged."""
+class RequestRecord(msgspec.Struct, omit_defaults=True):
+    """One request; no personal data, since every field that was filled in is logged."""
 
     request_id: str
+    status: int | None = None
     operation_name: str | None = None
     operation_type: str | None = None
     cost: int | None = None
@@ -31,5 +32,5 @@ def new_record(headers: Iterable[tuple[bytes, bytes]]) -> RequestRecord:
 
 
 def record_of(scope: MutableMapping[str, Any]) -> RequestRecord:
-    """The record of an ASGI scope; without the envelope (in tests) a new one."""
-    return cast("RequestRecord", scope.setdefault(KEY, RequestRecord(secrets.token_hex(8))))
+    """The record that the envelope laid into an ASGI scope."""
+    return cast("RequestRecord", scope[KEY])

@@ -1,11 +1,16 @@
-"""Sending an answer over ASGI, and the JSON problem of everything that is not GraphQL."""
+"""Sending bytes over ASGI, and the JSON problem (RFC 9457) of everything that is not GraphQL."""
 
 from collections.abc import Mapping
+from http import HTTPStatus
 
 import orjson
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.types import Send
 
-PROBLEM = "application/problem+json"
+from domain.errors import ClientError, Forbidden, RollcallError, Unauthenticated, Unavailable, UserProblem
+from web.request_errors import RequestError
 
 
 async def send_bytes(
@@ -15,20 +20,52 @@ async def send_bytes(
     lines = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in (headers or {}).items()]
     if content_type:
         lines.append((b"content-type", content_type.encode("latin-1")))
-    if status != 204:
+    if status != HTTPStatus.NO_CONTENT:
         lines.append((b"content-length", b"%d" % len(body)))
     await send({"type": "http.response.start", "status": status, "headers": lines})
     await send({"type": "http.response.body", "body": body})
 
 
-async def send_json(send: Send, status: int, value: object, headers: Mapping[str, str] | None = None) -> None:
-    """Send a value as JSON."""
-    await send_bytes(send, status, orjson.dumps(value), "application/json", headers)
+def problem(status: int, code: str, detail: str, headers: Mapping[str, str] | None = None) -> Response:
+    """An RFC 9457 problem."""
+    title = HTTPStatus(status).phrase
+    body = {"type": "about:blank", "title": title, "status": status, "code": code, "detail": detail}
+    return Response(orjson.dumps(body), status, headers, media_type="application/problem+json")
 
 
-async def send_problem(
-    send: Send, status: int, code: str, detail: str, headers: Mapping[str, str] | None = None
-) -> None:
-    """Send an RFC 9457 problem."""
-    problem = {"type": "about:blank", "status": status, "code": code, "detail": detail}
-    await send_bytes(send, status, orjson.dumps(problem), PROBLEM, headers)
+def internal_error_message(request_id: str) -> str:
+    """All that a client learns about a bug."""
+    return f"Internal error; quote request id {request_id}"
+
+
+async def problem_of_http(request: Request, error: Exception) -> Response:
+    """What the router refused: no such path, or not this method."""
+    assert isinstance(error, HTTPException)
+    code = HTTPStatus(error.status_code).name
+    headers = dict(error.headers or {})
+    match error.status_code:
+        case HTTPStatus.NOT_FOUND:
+            detail = f"there is nothing at {request.url.path[:200]}; the API is at /graphql"
+        case HTTPStatus.METHOD_NOT_ALLOWED:
+            headers["Allow"] = ", ".join(sorted(headers.get("Allow", "").split(", ")))  # Starlette joins a set
+            detail = f"method: needed {headers['Allow'] or 'another'}, got {request.method[:20]}"
+        case _:
+            detail = error.detail
+    return problem(error.status_code, code, detail, headers)
+
+
+async def problem_of_rollcall(_: Request, error: Exception) -> Response:
+    """One of our own errors, raised by a route that is not GraphQL."""
+    assert isinstance(error, RollcallError)
+    match error:
+        case RequestError():
+            return problem(error.status, error.code, error.message, error.headers)
+        case Unauthenticated():
+            return problem(401, error.code, error.message, {"WWW-Authenticate": "Bearer"})
+        case Forbidden():
+            return problem(403, error.code, error.message)
+        case Unavailable():
+            return problem(503, error.code, error.message, {"Retry-After": str(error.retry_after_s)})
+        case ClientError() | UserProblem():
+            return problem(400, error.code, error.message)
+    raise error

@@ -10,8 +10,8 @@ from web.settings import Settings, usable_cores
 
 OPENING = """# Settings
 
-Each is an environment variable, or a line `NAME=value` in `.env` (or in the file that `ENV_FILE` names); the environment
-wins.
+Each is an environment variable, or a line `NAME=value` in `.env` (or in the file that `ENV_FILE` names); the
+environment wins.
 A wrong value stops the start with one line that names the variable, what is needed and what came.
 """
 

@@ -27,6 +27,18 @@ class SampleContext:
     finished: asyncio.Event = field(default_factory=asyncio.Event)
 
 
+@strawberry.input
+class DateRange:
+    start: str = strawberry.field(name="from")
+    end: str = strawberry.field(name="to")
+
+
+@strawberry.input(one_of=True)
+class Period:
+    range: strawberry.Maybe[DateRange]
+    relative: strawberry.Maybe[str]
+
+
 @strawberry.type
 class Person:
     name: str
@@ -38,6 +50,10 @@ class Person:
 
     @strawberry.field
     def days(self, first: int = 20) -> list["Person"]:
+        return []
+
+    @strawberry.field
+    def attendance(self, period: Period) -> list["Person"]:
         return []
 
     @strawberry.field
@@ -95,6 +111,10 @@ class Query:
     @strawberry.field
     def crash_hard(self) -> str:
         raise RuntimeError("secret: hunter2")
+
+    @strawberry.field
+    def too_big(self) -> int | None:
+        return 2**40
 
     @strawberry.field
     def bad_input(self) -> str | None:

@@ -1,0 +1,71 @@
+"""The ASGI application: routes and the few layers around them; what they need is made by the caller."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager, nullcontext
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.routing import BaseRoute, Route
+from starlette.types import Lifespan
+from strawberry import Schema
+
+from domain.errors import RollcallError
+from web.envelope import Envelope
+from web.execution import ContextFactory, Execution
+from web.graphql_http import GraphQLEndpoint
+from web.health import ReadinessCheck, health_routes
+from web.hosts import LOCAL_NAMES, AllowedHosts
+from web.responses import problem_of_http, problem_of_rollcall
+from web.settings import Settings
+
+
+def create_app(
+    *,
+    schema: Schema,
+    settings: Settings,
+    context_factory: ContextFactory,
+    readiness: Mapping[str, ReadinessCheck],
+    routes: Sequence[BaseRoute] = (),
+    lifespan: Lifespan[Starlette] | None = None,
+) -> Starlette:
+    """The service as one application; `routes` are those of sign-in, GraphiQL and files."""
+    execution = Execution(schema, settings.limits, introspection=settings.http.introspection)
+    endpoint = GraphQLEndpoint(execution, context_factory, settings.http.request_timeout)
+
+    @asynccontextmanager
+    async def lifespan_with_mutations(app: Starlette) -> AsyncIterator[Mapping[str, Any]]:
+        async with lifespan(app) if lifespan else nullcontext() as state:
+            yield state or {}
+            await endpoint.finish_mutations()
+
+    return Starlette(
+        routes=[Route("/graphql", endpoint), *health_routes(readiness), *routes],
+        middleware=list(layers(settings)),
+        exception_handlers={HTTPException: problem_of_http, RollcallError: problem_of_rollcall},
+        lifespan=lifespan_with_mutations,
+    )
+
+
+def layers(settings: Settings) -> Sequence[Middleware]:
+    """What every request passes, outermost first."""
+    around = [Middleware(Envelope, body_bytes=settings.limits.body_bytes)]
+    hosts = settings.http.allowed_hosts or (LOCAL_NAMES if settings.server.loopback else ("*",))
+    if "*" not in hosts:
+        around.append(Middleware(AllowedHosts, hosts=hosts))
+    if settings.http.cors_origins:
+        around.append(_cors(settings.http.cors_origins))
+    return around
+
+
+def _cors(origins: Sequence[str]) -> Middleware:
+    """Tokens travel in a header, never in cookies, so credentials stay off."""
+    return Middleware(
+        CORSMiddleware,
+        allow_origins=list(origins),
+        allow_methods=["GET", "POST"],
+        allow_headers=["Authorization", "Content-Type", "X-Request-Id"],
+        expose_headers=["X-Request-Id", "Retry-After"],
+    )

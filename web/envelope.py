@@ -1,0 +1,71 @@
+"""The outermost layer of every HTTP request: its id, its access log line, security headers, the net under bugs."""
+
+import time
+from collections.abc import Iterable
+
+import msgspec
+import structlog
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from web.body import ClientGone, limited
+from web.request_record import KEY, RequestRecord, new_record
+from web.responses import internal_error_message, problem
+
+SECURITY_HEADERS = {
+    b"x-content-type-options": b"nosniff",
+    b"referrer-policy": b"no-referrer",
+    b"x-frame-options": b"DENY",
+    b"cross-origin-opener-policy": b"same-origin",
+    b"content-security-policy": b"default-src 'none'; frame-ancestors 'none'",
+}
+PROBES = ("/healthz", "/readyz")
+
+log = structlog.get_logger("rollcall.access")
+
+
+class Envelope:
+    """Wraps the whole application; a response that brings a security header of its own keeps it."""
+
+    def __init__(self, app: ASGIApp, body_bytes: int) -> None:
+        self._app = app
+        self._body_bytes = body_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass one request through."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        record = scope[KEY] = new_record(scope["headers"])
+        started = time.perf_counter()
+
+        async def send_labelled(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                record.status = message["status"]
+                message["headers"] = [*message["headers"], *_missing(message["headers"], record)]
+            await send(message)
+
+        try:
+            await self._app(scope, limited(scope["headers"], receive, self._body_bytes), send_labelled)
+        except ClientGone:
+            record.disconnected = True
+        except Exception as error:
+            log.error("request failed", request_id=record.request_id, exc_info=error)
+            if record.status is not None:
+                raise
+            detail = internal_error_message(record.request_id)
+            await problem(500, "INTERNAL_SERVER_ERROR", detail)(scope, receive, send_labelled)
+        finally:
+            _log(scope, record, time.perf_counter() - started)
+
+
+def _missing(given: Iterable[tuple[bytes, bytes]], record: RequestRecord) -> Iterable[tuple[bytes, bytes]]:
+    names = {name.lower() for name, _ in given}
+    yield b"x-request-id", record.request_id.encode("ascii")
+    yield from ((name, value) for name, value in SECURITY_HEADERS.items() if name not in names)
+
+
+def _log(scope: Scope, record: RequestRecord, seconds: float) -> None:
+    """One line without personal data: no address, query string, token or variable."""
+    facts = msgspec.to_builtins(record)
+    write = log.debug if scope["path"] in PROBES else log.info
+    write("request", method=scope["method"][:20], path=scope["path"][:100], ms=round(seconds * 1e3, 2), **facts)
