@@ -4,7 +4,9 @@ Messages of domain.errors reach the client; of anything else the client learns o
 gets the traceback, once per exception.
 """
 
+import json
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -18,6 +20,7 @@ from web.responses import internal_error_message
 
 FormattedError = dict[str, Any]
 
+INTERNAL = "INTERNAL_SERVER_ERROR"
 STATUS_BY_CODE = {"UNAUTHENTICATED": 401, "FORBIDDEN": 403, "SERVICE_UNAVAILABLE": 503, "REQUEST_TIMEOUT": 504}
 LONGEST_MESSAGE = 2_000
 
@@ -71,7 +74,7 @@ def retry_header(error: BaseException | None) -> dict[str, str]:
 def executed(data: object, errors: list[GraphQLError] | None, media_type: str, request_id: str) -> Answer:
     """The answer to an operation that was executed, whole, in part or not at all."""
     if not errors:
-        return Answer(200, _encoded({"data": data}, request_id))
+        return _encoded({"data": data}, (), request_id)
     causes = [cause_of(error) for error in errors]
     _log_bugs(errors, causes, request_id)
     entries = [_entry(error, cause, request_id) for error, cause in zip(errors, causes, strict=True)]
@@ -81,7 +84,7 @@ def executed(data: object, errors: list[GraphQLError] | None, media_type: str, r
         if status >= 500 or media_type == GRAPHQL_RESPONSE:
             headers = _strongest_retry(causes) | ({"WWW-Authenticate": "Bearer"} if status == 401 else {})
             return refusal(entries, status, headers)
-    return Answer(200, _encoded({"errors": entries, "data": data}, request_id), {}, codes)
+    return _encoded({"errors": entries, "data": data}, codes, request_id)
 
 
 def cause_of(error: GraphQLError) -> BaseException:
@@ -107,7 +110,7 @@ def _entry(error: GraphQLError, cause: BaseException, request_id: str) -> Format
     if isinstance(cause, GraphQLError) and not is_bug(cause):
         given = dict(cause.extensions or {})
         return formatted(error, str(given.pop("code", "BAD_USER_INPUT")), cause.message, **given)
-    return formatted(error, "INTERNAL_SERVER_ERROR", internal_error_message(request_id))
+    return formatted(error, INTERNAL, internal_error_message(request_id))
 
 
 def is_bug(cause: BaseException) -> bool:
@@ -131,10 +134,12 @@ def _log_bugs(errors: Iterable[GraphQLError], causes: Iterable[BaseException], r
         log.error("resolver failed", request_id=request_id, path=path, exc_info=cause)
 
 
-def _encoded(answer: Mapping[str, object], request_id: str) -> bytes:
-    try:
-        return orjson.dumps(answer)
-    except orjson.JSONEncodeError as error:
+def _encoded(answer: Mapping[str, object], codes: tuple[str, ...], request_id: str) -> Answer:
+    with suppress(orjson.JSONEncodeError):
+        return Answer(200, orjson.dumps(answer), {}, codes)
+    try:  # the standard library knows numbers beyond 64 bits, which a JSON scalar may hold
+        return Answer(200, json.dumps(answer, allow_nan=False).encode(), {}, codes)
+    except (TypeError, ValueError, RecursionError) as error:
         log.error("answer could not be encoded", request_id=request_id, exc_info=error)
-        entry = {"message": internal_error_message(request_id), "extensions": {"code": "INTERNAL_SERVER_ERROR"}}
-        return orjson.dumps({"errors": [entry], "data": None})
+        entry = {"message": internal_error_message(request_id), "extensions": {"code": INTERNAL}}
+        return Answer(200, orjson.dumps({"errors": [entry], "data": None}), {}, (INTERNAL,))

@@ -26,6 +26,7 @@ from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 
 from web.answers import FormattedError, formatted
 from web.costs import SelectionCost
+from web.finite_numbers import FiniteNumbersRule
 from web.http_settings import LimitSettings
 from web.limits import DocumentPass, check, too_complex
 from web.request_errors import RequestError
@@ -80,6 +81,7 @@ class DocumentCache:
             *specified_rules,
             MaybeNullValidationRule,
             OneOfInputValidationRule,
+            FiniteNumbersRule,
             *([] if introspection else [NoSchemaIntrospectionCustomRule]),
         ]
         self._document_by_text: OrderedDict[str, Document | RequestError] = OrderedDict()

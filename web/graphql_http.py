@@ -12,7 +12,7 @@ from starlette.datastructures import Headers
 from starlette.types import Receive, Scope, Send
 
 from domain.errors import ClientError, Unavailable
-from web.answers import Answer, refusal, refusal_of
+from web.answers import INTERNAL, Answer, refusal, refusal_of
 from web.body import ClientGone, read_body
 from web.client_watch import ClientWatch
 from web.execution import ContextFactory, Execution, PreparedOperation, RequestFacts, request_error_status
@@ -153,7 +153,7 @@ class GraphQLEndpoint:
                 return refusal_of(error, refused)
         request_id = exchange.record.request_id
         log.error("request failed", request_id=request_id, exc_info=error)
-        entry = {"message": internal_error_message(request_id), "extensions": {"code": "INTERNAL_SERVER_ERROR"}}
+        entry = {"message": internal_error_message(request_id), "extensions": {"code": INTERNAL}}
         return refusal([entry], 500)
 
 

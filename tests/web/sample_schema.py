@@ -96,6 +96,10 @@ class Query:
     def echo_json(self, value: strawberry.scalars.JSON) -> strawberry.scalars.JSON:
         return value
 
+    @strawberry.field
+    def no_json(self) -> strawberry.scalars.JSON:
+        return strawberry.scalars.JSON({"secret": object()})
+
     @strawberry.field(directives=[Cost(weight=1, multiplier="first")])
     def people(self, first: int | None = 50, last: int | None = None) -> PersonConnection:
         return PersonConnection(nodes=[Person(name="Ada")])

@@ -1,5 +1,6 @@
 """GraphQL over HTTP: parameters, media types, statuses, codes, masking."""
 
+import json
 from typing import Any
 from urllib.parse import urlencode
 
@@ -251,11 +252,36 @@ async def test_a_body_that_is_too_large() -> None:
         assert reply.message == "the request body is too large: at most 1,000 bytes are read"
 
 
+@pytest.mark.parametrize("number", [2**63, 2**64, -(10**40)])
+async def test_json_numbers_beyond_64_bits(client: Client, number: int) -> None:
+    reply = await client.query(f"{{echoJson(value: {number})}}")
+    assert json.loads(reply.body) == {"data": {"echoJson": number}}
+
+
 async def test_an_answer_that_is_no_json_is_masked(client: Client) -> None:
     with capture_logs() as logs:
-        reply = await client.query("query($v: JSON!) {echoJson(value: $v)}", variables={"v": 2**63})
-    assert reply.json == {"data": {"echoJson": 2**63}}
-    assert [entry["event"] for entry in logs] == ["request"]
+        reply = await client.post({"query": "{noJson}"}, headers={"X-Request-Id": "abc-12345"})
+    assert (reply.status, reply.json) == (
+        200,
+        {
+            "errors": [
+                {
+                    "message": "Internal error; quote request id abc-12345",
+                    "extensions": {"code": "INTERNAL_SERVER_ERROR"},
+                }
+            ],
+            "data": None,
+        },
+    )
+    assert [entry["event"] for entry in logs] == ["answer could not be encoded", "request"]
+    assert logs[1]["error_codes"] == ("INTERNAL_SERVER_ERROR",)
+
+
+async def test_numbers_that_no_float_holds(client: Client) -> None:
+    for number in ("1e999", "-1e999", "9" * 400):
+        reply = await client.query(f"{{echoJson(value: {number})}}")
+        assert (reply.status, reply.code) == (400, "GRAPHQL_VALIDATION_FAILED")
+    assert reply.message == "needed a number within 1.8e308, got 99999999999999999..."
 
 
 async def test_a_url_that_is_too_long(client: Client) -> None:
