@@ -1,0 +1,1 @@
+"""The GraphiQL page: its routes, its examples and what a headless Chromium makes of it."""

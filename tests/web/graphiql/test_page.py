@@ -1,0 +1,209 @@
+"""What an analyst does with the page, in a headless Chromium."""
+
+import json
+import re
+from collections.abc import AsyncIterator
+from datetime import date
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.web.graphiql.chromium import Browser, Page, chromium, chromium_path
+from tests.web.graphiql.company import EMPLOYEE, HR, PASSWORD, Company, serving
+
+pytestmark = pytest.mark.browser
+
+EDITOR = ".graphiql-query-editor .view-lines"
+RESPONSE = ".graphiql-response .view-lines"
+RUN = "document.querySelector('.graphiql-execute-button')"
+SIGNED_IN = ".signed-in"
+TODAY_CSV = (
+    "\ufeffkeys.1.label,metrics.headcount,metrics.presentDays,metrics.absentDays,metrics.leaveDays,"
+    "metrics.lateCount,metrics.attendanceRate\r\n"
+    "Operations,900,610.5,2,0,40,0.67\r\n"
+    '"\'=HYPERLINK(""x""), Süd",1,0,0,1,0,\r\n'
+    "'-Sales,12,11,0,0,2,0.91\r\n"
+)
+
+
+@pytest.fixture
+async def browser(tmp_path: Path) -> AsyncIterator[Browser]:
+    path = chromium_path()
+    if path is None:
+        pytest.skip("needs Chromium: `apt-get install chromium`, or set CHROMIUM to its path")
+    async with chromium(path, tmp_path) as browser:
+        yield browser
+
+
+@pytest.fixture
+async def company() -> Company:
+    return Company()
+
+
+@pytest.fixture
+async def page(browser: Browser, company: Company) -> AsyncIterator[Page]:
+    async with serving(company.app(HR, EMPLOYEE)) as origin:
+        page = await browser.open(f"{origin}/graphiql")
+        await page.until_text(EDITOR, "query Today")
+        await page.until_text(".graphiql-explorer-root", "approvalInbox")
+        yield page
+        assert other_origins(page) == []
+        assert page.errors == []
+
+
+async def download(page: Page) -> str:
+    await page.click_button("Download CSV")
+    return (page.browser.downloads / await page.downloaded.get()).read_bytes().decode()
+
+
+def other_origins(page: Page) -> list[str]:
+    own = urlsplit(page.requests[0]).netloc
+    return [
+        url for url in page.requests if urlsplit(url).scheme not in ("data", "blob") and urlsplit(url).netloc != own
+    ]
+
+
+def assert_refused(page: Page) -> None:
+    """The browser itself notes the refused sign-in, and nothing else."""
+    [error] = page.take_errors()
+    assert re.fullmatch(r"Failed to load resource: .* 400 .*/auth/token", error)
+
+
+async def test_an_analyst_signs_in_runs_an_example_and_takes_the_result_home(page: Page, company: Company) -> None:
+    assert await page.evaluate("document.title") == "Rollcall GraphiQL"
+    fields = await page.evaluate("document.querySelector('.graphiql-explorer-root').innerText")
+    assert {"employees", "stats", "monthGrid", "payPeriods"} <= set(fields.split())
+    await page.type_into("input[name=email]", HR.email)
+    await page.type_into("input[name=password]", PASSWORD)
+    await page.press("Enter", 13)
+    await page.until_text(SIGNED_IN, f"Signed in as {HR.email}")
+    await page.click(RUN)
+    await page.until_text(RESPONSE, '"inNow": 1234')
+    assert await download(page) == TODAY_CSV
+    await page.until_text(".download", "Today.csv: 3 rows")
+    assert company.grants == ["password"]
+    assert company.asked == [("IntrospectionQuery", None), ("Today", "Bearer access-1")]
+    workers = [url for url in page.requests if ".worker-" in url]
+    assert workers, "Monaco's workers came from files of ours"
+
+
+STATS_ASKED = {
+    "filter": {"period": {"relative": "THIS_MONTH"}},
+    "groupBy": ["DEPARTMENT"],
+    "orderBy": {"metric": "LATE_HOURS", "direction": "DESC"},
+    "limit": 500,
+    "compareToPrevious": False,
+}
+
+
+@pytest.mark.parametrize(
+    ("label", "operation", "asked", "shown", "csv"),
+    [
+        (
+            "Late this month by department",
+            "LateThisMonthByDepartment",
+            STATS_ASKED,
+            '"lateHours": 12.25',
+            "\ufeffkeys.1.label,metrics.lateCount,metrics.lateHours,metrics.punctualityRate,metrics.attendanceRate"
+            "\r\nOperations,40,12.25,0.93,0.91\r\n",
+        ),
+        (
+            "Month grid",
+            "MonthGrid",
+            {"year": date.today().year, "month": date.today().month, "first": 50},
+            '"fullName": "Asha Rao"',
+            "\ufeffemployee.employeeNo,employee.fullName,employee.department.name,codes.1,codes.2,codes.3,codes.4,"
+            "totals.presentDays,totals.absentDays,totals.leaveDays,totals.lateCount,totals.workedHours"
+            "\r\nE0042,Asha Rao,Operations,P,P,W,L,2,0,1,0,16\r\n",
+        ),
+        (
+            "Check in",
+            "CheckIn",
+            {"input": {"note": "From GraphiQL"}},
+            '"lateMinutes": 3',
+            "\ufeffcheckIn.punch.at.local,checkIn.punch.at.zone,checkIn.punch.direction,checkIn.punch.source,"
+            "checkIn.day.workDate,checkIn.day.status,checkIn.day.firstIn.local,checkIn.day.lateMinutes,"
+            "checkIn.day.shift.name"
+            "\r\n2026-03-17T09:03,Asia/Kolkata,IN,WEB,2026-03-17,PRESENT,2026-03-17T09:03,3,General\r\n",
+        ),
+    ],
+)
+async def test_each_example_runs_at_once_as_a_demo_user(
+    page: Page, company: Company, label: str, operation: str, asked: dict[str, object], shown: str, csv: str
+) -> None:
+    await page.click_button("Employee")
+    await page.until_text(SIGNED_IN, EMPLOYEE.email)
+    await page.click_button(label)
+    await page.until_text(EDITOR, operation)
+    await page.click(RUN)
+    await page.until_text(RESPONSE, shown)
+    assert company.asked[-1] == (operation, "Bearer access-1")
+    assert company.arguments == [asked]
+    assert await download(page) == csv
+
+
+async def test_a_refused_sign_in_says_so_in_words(page: Page, company: Company) -> None:
+    await page.type_into("input[name=email]", HR.email)
+    await page.type_into("input[name=password]", "wrong")
+    await page.click_button("Sign in")
+    await page.until_text("[role=alert]", "The email or the password is wrong.")
+    await page.click(RUN)
+    await page.until_text(RESPONSE, "You are not signed in.")
+    await page.click_button("HR")
+    await page.until_text(SIGNED_IN, HR.email)
+    assert await page.evaluate("document.querySelector('[role=alert]').innerText") == ""
+    assert_refused(page)
+
+
+async def test_a_token_that_is_no_longer_taken_is_refreshed_and_the_operation_sent_again(
+    page: Page, company: Company
+) -> None:
+    await page.click_button("HR")
+    await page.until_text(SIGNED_IN, HR.email)
+    company.forget_tokens()
+    await page.click(RUN)
+    await page.until_text(RESPONSE, '"inNow": 1234')
+    assert company.grants == ["password", "refresh_token"]
+    assert company.asked[1:] == [("Today", "Bearer access-1"), ("Today", "Bearer access-2")]
+
+
+async def test_a_session_that_cannot_be_refreshed_ends_in_words(page: Page, company: Company) -> None:
+    await page.click_button("HR")
+    await page.until_text(SIGNED_IN, HR.email)
+    company.forget_tokens()
+    company.refresh_token = None
+    await page.click(RUN)
+    await page.until_text("[role=alert]", "Your session has ended. Sign in again.")
+    await page.until("!!document.querySelector('form.sign-in')")
+    assert_refused(page)
+
+
+async def test_a_session_outlives_a_reload_and_ends_with_signing_out(page: Page) -> None:
+    await page.click_button("HR")
+    await page.until_text(SIGNED_IN, HR.email)
+    await page.go("Page.reload")
+    await page.until_text(SIGNED_IN, HR.email)
+    assert json.loads(await page.evaluate("sessionStorage['rollcall.session']"))["accessToken"] == "access-1"
+    assert await page.evaluate("JSON.stringify(localStorage).includes('access-1')") is False
+    await page.click_button("Sign out")
+    await page.until("!!document.querySelector('form.sign-in')")
+    assert await page.evaluate("sessionStorage.length") == 0
+
+
+async def test_without_the_demo_nobody_is_offered(browser: Browser, company: Company) -> None:
+    async with serving(company.app()) as origin:
+        page = await browser.open(f"{origin}/graphiql")
+        await page.until_text(".graphiql-explorer-root", "approvalInbox")
+        assert await page.evaluate("document.querySelector('.demo-users')") is None
+
+
+async def test_a_small_window_shows_the_result_below_the_operation(page: Page) -> None:
+    await page.resize(390, 844)
+    query, response = [
+        await page.until(f"document.querySelector('{part}').getBoundingClientRect().toJSON()")
+        for part in (".graphiql-query-editor", ".graphiql-response")
+    ]
+    assert response["top"] >= query["bottom"]
+    assert min(query["width"], response["width"]) > 250
+    assert await page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
