@@ -2,25 +2,27 @@
 
 import hashlib
 from collections.abc import Callable
-from datetime import timedelta
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, Literal, TypeVar
 
 import msgspec
 
 K = TypeVar("K")
 V = TypeVar("V")
+Kind = Literal["employee", "organisation", "attendance", "list", "aggregate"]
 _key_encoder: Final = msgspec.msgpack.Encoder()
 
 
 class Policy(Generic[K, V]):
     """`tags` gives the tags of a key; `value_type` is what is stored, None standing for absence.
 
+    `kind` names the setting of its life: employee, organisation, attendance, list or aggregate.
+
     The namespace in Redis carries a hash of the value's shape, so that a deploy never reads bytes of another shape.
     """
 
-    def __init__(self, namespace: str, value_type: Any, ttl: timedelta, tags: Callable[[K], tuple[str, ...]]) -> None:
+    def __init__(self, namespace: str, value_type: Any, kind: Kind, tags: Callable[[K], tuple[str, ...]]) -> None:
         self.namespace = namespace
-        self.ttl = ttl
+        self.kind = kind
         self.tags = tags
         self.prefix = f"{namespace}@{shape_hash(value_type)}:"
         self.decode: Callable[[bytes], V | None] = msgspec.msgpack.Decoder(value_type | None).decode

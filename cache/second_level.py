@@ -14,6 +14,7 @@ import random
 import secrets
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from types import MappingProxyType
 from typing import Any, Final, Generic, TypeVar
 
 import msgspec
@@ -29,6 +30,7 @@ V = TypeVar("V")
 FENCE_LIFE: Final = timedelta(seconds=2)
 HOLD_LIFE: Final = timedelta(seconds=10)
 STAMP_LIFE: Final = timedelta(hours=24)
+ENTRY_LIFE: Final = timedelta(hours=1)
 HELD: Final = b"!"
 JITTER: Final = 0.1
 
@@ -62,8 +64,14 @@ def dependencies(tags: Sequence[str]) -> tuple[str, ...]:
 class SecondLevelCache:
     """Entries of one installation in Redis; `server` None means that the cache is off."""
 
-    def __init__(self, server: Server | None, prefix: str = "rollcall") -> None:
+    def __init__(
+        self,
+        server: Server | None,
+        prefix: str = "rollcall",
+        life_by_kind: Mapping[str, timedelta] = MappingProxyType({}),
+    ) -> None:
         self.server = server
+        self._life_by_kind = life_by_kind
         self._fence = f"{prefix}:f"
         self._stamp = f"{prefix}:s:"
         self._entry = f"{prefix}:v:"
@@ -139,7 +147,7 @@ class SecondLevelCache:
     async def _fill(self, policy: Policy[K, V], ticket: Ticket, values: Mapping[K, V | None]) -> None:
         names: list[str] = []
         arguments: list[Any] = []
-        life_ms = _ms(policy.ttl)
+        life_ms = _ms(self._life_by_kind.get(policy.kind, ENTRY_LIFE))
         for key, value in values.items():
             stamps = [ticket.stamps.get(tag) for tag in dependencies(policy.tags(key))]
             if any(stamp is None or HELD in stamp for stamp in stamps):

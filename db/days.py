@@ -64,7 +64,7 @@ def day_tuple(employee_id: EmployeeId, work_day: WorkDay) -> tuple[Any, ...]:
 def day_row(employee_id: EmployeeId, work_day: WorkDay) -> DayRow:
     """A derived day as it is stored when nothing of it was approved or locked yet."""
     planned, derived = work_day.planned, work_day.derived
-    posting, plan = planned.posting, planned.plan
+    posting, frame = planned.posting, work_day.found.frame
     has_shift = planned.shift_id is not None
     return DayRow(
         employee_id=employee_id,
@@ -78,8 +78,8 @@ def day_row(employee_id: EmployeeId, work_day: WorkDay) -> DayRow:
         day_type=derived.day_type,
         status=derived.status,
         work_mode=work_day.work_mode,
-        starts_at=plan.starts_at if has_shift else None,
-        ends_at=plan.ends_at if has_shift else None,
+        starts_at=frame.starts_at if has_shift else None,
+        ends_at=frame.ends_at if has_shift else None,
         first_in=derived.first_in,
         last_out=derived.last_out,
         presence=work_day.presence,

@@ -326,3 +326,12 @@ idempotency_key = Table(
     *_columns(TIMESTAMP, "created_at"),
 )
 cache_outbox = Table("cache_outbox", metadata, _id(BigInteger), *_columns(Text, "xid"), *_columns(ARRAY(Text), "tags"))
+demo_company = Table(
+    "demo_company",
+    metadata,
+    Column("one", Boolean, primary_key=True),
+    *_columns(BigInteger, "seed"),
+    *_columns(Integer, "employees"),
+    *_columns(Date, "first_date last_date planned_until"),
+    *_columns(TIMESTAMP, "filled_until?"),
+)

@@ -33,7 +33,7 @@ class Batch(Generic[K, V]):
         fetch: Callable[[ReadConnection, Sequence[K]], Awaitable[Mapping[K, V]]],
         policy: Policy[K, V],
         *,
-        absent: V | None = None,
+        absent: Any = None,
         most_keys: int = MOST_KEYS,
     ) -> None:
         self.fetch = fetch

@@ -128,6 +128,16 @@ class PlannedDay(msgspec.Struct, frozen=True):
     origin: PlanOrigin | None
     plan: DayPlan
 
+    @property
+    def zone(self) -> ZoneInfo:
+        """The zone of its wall-clock times."""
+        return zone(self.time_zone)
+
+    @property
+    def is_worked(self) -> bool:
+        """Whether any half of it is to be worked, on leave or not."""
+        return self.shift_id is not None and self.plan.off_halves != BOTH_HALVES
+
 
 class WorkDay(msgspec.Struct, frozen=True):
     """A derived day with everything that is known of it."""

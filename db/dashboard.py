@@ -1,0 +1,166 @@
+"""Today at a glance: sums by department, who is in, who is late and not in, who is away; by every zone's own today."""
+
+from collections.abc import Sequence
+from datetime import date, datetime
+
+import msgspec
+from sqlalchemy import text
+
+from db.connection import Query, ReadConnection
+from db.day_filter import DayFilter, day_where
+from db.roll_up import SUM_OF_DAYS
+from db.rows import EXCEPTIONS
+from db.where import statement
+from domain.attendance.metrics import SUM_NAMES, Sums
+from domain.enums import AttendanceException
+from domain.ids import DepartmentId, EmployeeId
+
+OPEN_EXCEPTIONS = sum(
+    1 << EXCEPTIONS.index(exception)
+    for exception in (
+        AttendanceException.MISSING_IN,
+        AttendanceException.MISSING_OUT,
+        AttendanceException.ABSENT_UNEXPLAINED,
+    )
+)
+"""What somebody has to look into."""
+
+_LATE_NOT_IN = """
+  d.status = 'PENDING' AND d.first_in IS NULL AND d.shift_rule_id IS NOT NULL AND EXISTS (
+    SELECT FROM shift_rule r WHERE r.id = d.shift_rule_id AND NOT r.is_flexible
+    AND CAST(:now AS timestamptz) > d.starts_at + make_interval(mins => r.grace_in_minutes))"""
+_AWAY = "(d.leave_type_id IS NOT NULL OR d.status = 'ON_LEAVE')"
+
+
+class Today(msgspec.Struct, frozen=True, array_like=True):
+    """The dashboard of a scope."""
+
+    by_department: tuple[tuple[DepartmentId, Sums], ...]
+    in_now: int
+    late_not_in: tuple[EmployeeId, ...]
+    on_leave: tuple[EmployeeId, ...]
+
+
+class TodayKey(msgspec.Struct, frozen=True):
+    """A filter whose `today_at` is the minute of the answer."""
+
+    filter: DayFilter
+
+
+async def dashboards(connection: ReadConnection, keys: Sequence[TodayKey]) -> dict[TodayKey, Today]:
+    """The dashboard of each key."""
+    return {key: await _dashboard(connection, key.filter) for key in keys}
+
+
+async def _dashboard(connection: ReadConnection, filter_: DayFilter) -> Today:
+    where = day_where(filter_)
+    now = {"now": filter_.today_at}
+    sums = ", ".join(SUM_OF_DAYS[name] for name in SUM_NAMES)
+    records = await connection.records(
+        statement(
+            "today",
+            f"SELECT d.department_id, {sums},"
+            f" array_agg(d.employee_id ORDER BY d.starts_at, d.employee_id) FILTER (WHERE {_LATE_NOT_IN}),"
+            f" array_agg(d.employee_id ORDER BY d.employee_id) FILTER (WHERE {_AWAY})"
+            f" FROM attendance_day d WHERE {where.sql} GROUP BY 1 ORDER BY 1",
+        ),
+        **where.parameters,
+        **now,
+    )
+    return Today(
+        tuple((record[0], Sums(*map(int, record[1:-2]))) for record in records),
+        await _in_now(connection, filter_),
+        tuple(id_ for record in records for id_ in record[-2] or ()),
+        tuple(id_ for record in records for id_ in record[-1] or ()),
+    )
+
+
+async def _in_now(connection: ReadConnection, filter_: DayFilter) -> int:
+    """Those whose last punch of a day that is still open, today's or last night's, was an IN."""
+    where = day_where(msgspec.structs.replace(filter_, today_at=None))
+    query = statement(
+        "in_now",
+        "SELECT count(DISTINCT d.employee_id) FROM attendance_day d"
+        f" WHERE {where.sql} AND d.presence = 'IN' AND (d.status = 'PENDING'"
+        " OR d.work_date = CAST(CAST(:now AS timestamptz) AT TIME ZONE d.time_zone AS date))",
+    )
+    [(number,)] = await connection.records(query, **where.parameters, now=filter_.today_at)
+    return int(number)
+
+
+class PresenceKey(msgspec.Struct, frozen=True):
+    """Where an employee is at a minute."""
+
+    employee_id: EmployeeId
+    minute: datetime
+
+
+class PresenceFacts(msgspec.Struct, frozen=True, array_like=True):
+    """What is known of the present day of an employee, or of last night's while it is open."""
+
+    work_date: date
+    time_zone: str
+    status: str
+    presence: str | None
+    presence_since: datetime | None
+    late_not_in: bool
+    away: bool
+
+
+_PRESENCE = Query(
+    "presence",
+    text(f"""
+    SELECT DISTINCT ON (d.employee_id) d.employee_id, d.work_date, d.time_zone, d.status, d.presence, d.presence_since,
+           {_LATE_NOT_IN} AS late_not_in, {_AWAY} AS away
+    FROM attendance_day d
+    WHERE d.employee_id = ANY(CAST(:employees AS bigint[]))
+      AND d.work_date BETWEEN CAST(:first AS date) AND CAST(:last AS date)
+      AND (d.work_date = CAST(CAST(:now AS timestamptz) AT TIME ZONE d.time_zone AS date)
+           OR d.status = 'PENDING' AND d.presence IN ('IN', 'ON_BREAK'))
+    ORDER BY d.employee_id, d.presence IN ('IN', 'ON_BREAK') DESC NULLS LAST, d.work_date DESC"""),
+)
+
+
+async def presences(connection: ReadConnection, keys: Sequence[PresenceKey]) -> dict[PresenceKey, PresenceFacts]:
+    """The present day of many employees; those without one are not in the mapping."""
+    found = {}
+    for minute in dict.fromkeys(key.minute for key in keys):
+        records = await connection.records(
+            _PRESENCE,
+            employees=[key.employee_id for key in keys if key.minute == minute],
+            first=_days_around(minute)[0],
+            last=_days_around(minute)[1],
+            now=minute,
+        )
+        for employee_id, *facts in records:
+            found[PresenceKey(employee_id, minute)] = msgspec.convert(facts, PresenceFacts)
+    return found
+
+
+def _days_around(instant: datetime) -> tuple[date, date]:
+    """The dates that may be today, or last night's, somewhere on earth."""
+    ordinal = instant.date().toordinal()
+    return date.fromordinal(ordinal - 2), date.fromordinal(ordinal + 1)
+
+
+_EXCEPTIONS_OPEN = "d.exceptions & CAST(:open AS int) <> 0 AND NOT d.overridden AND NOT d.locked"
+
+
+class OpenExceptionsKey(msgspec.Struct, frozen=True):
+    """Days of a filter that somebody has to look into."""
+
+    filter: DayFilter
+
+
+async def open_exceptions(
+    connection: ReadConnection, keys: Sequence[OpenExceptionsKey]
+) -> dict[OpenExceptionsKey, int]:
+    """How many days have a missing punch or an unexplained absence that nobody decided about."""
+    found = {}
+    for key in keys:
+        where = day_where(key.filter)
+        query = statement(
+            "open_exceptions", f"SELECT count(*) FROM attendance_day d WHERE {where.sql} AND {_EXCEPTIONS_OPEN}"
+        )
+        [(found[key],)] = await connection.records(query, **where.parameters, open=OPEN_EXCEPTIONS)
+    return found

@@ -1,0 +1,217 @@
+"""Statistics: sums of days by any dimensions, from the roll-up where it can answer, else from the days."""
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+import msgspec
+
+from db.connection import ReadConnection
+from db.day_filter import DayFilter, day_where
+from db.roll_up import SUM_OF_DAYS, SUM_OF_ROLL_UP
+from db.rows import EXCEPTIONS
+from db.where import Where, statement
+from domain.attendance.metrics import SUM_NAMES, Sums
+from domain.ids import DepartmentId
+
+EXPRESSION_BY_DIMENSION: Final = {
+    "DATE": "CAST(d.work_date AS text)",
+    "WEEK": "to_char(d.work_date, 'IYYY-\"W\"IW')",
+    "MONTH": "to_char(d.work_date, 'YYYY-MM')",
+    "WEEKDAY": "CAST(extract(isodow FROM d.work_date) AS text)",
+    "HOUR_OF_FIRST_IN": "to_char(d.first_in AT TIME ZONE d.time_zone, 'HH24')",
+    "DEPARTMENT": "CAST(d.department_id AS text)",
+    "LOCATION": "CAST(d.location_id AS text)",
+    "SHIFT": "CAST(nullif(d.shift_id, 0) AS text)",
+    "MANAGER": "CAST(d.manager_id AS text)",
+    "EMPLOYEE": "CAST(d.employee_id AS text)",
+    "EMPLOYMENT_TYPE": "(SELECT CAST(e.employment_type AS text) FROM employee e WHERE e.id = d.employee_id)",
+    "STATUS": "CAST(d.status AS text)",
+    "WORK_MODE": "CAST(d.work_mode AS text)",
+    "EXCEPTION": "exception.label",
+    "LEAVE_TYPE": "CAST(d.leave_type_id AS text)",
+}
+"""What days are grouped by, as text; null where a day has none."""
+BY_SLICE: Final = frozenset({"DATE", "WEEK", "MONTH", "WEEKDAY", "DEPARTMENT", "LOCATION", "SHIFT"})
+_LABELS: Final = ", ".join(f"({bit}, '{exception}')" for bit, exception in enumerate(EXCEPTIONS))
+_EXCEPTIONS: Final = f"LEFT JOIN (VALUES {_LABELS}) AS exception (bit, label) ON d.exceptions >> exception.bit & 1 = 1"
+
+_SCHEDULED: Final = "(present_halves + leave_halves + absent_halves)"
+EXPRESSION_BY_METRIC: Final = {
+    "HEADCOUNT": "headcount",
+    "SCHEDULED_DAYS": f"{_SCHEDULED} / 2.0",
+    "PRESENT_DAYS": "present_halves / 2.0",
+    "ABSENT_DAYS": "absent_halves / 2.0",
+    "LEAVE_DAYS": "leave_halves / 2.0",
+    "LATE_COUNT": "late_count",
+    "LATE_HOURS": "late_minutes / 60.0",
+    "EARLY_EXIT_COUNT": "early_exit_count",
+    "INCOMPLETE_COUNT": "incomplete_count",
+    "WORKED_HOURS": "worked_minutes / 60.0",
+    "EXPECTED_HOURS": "expected_minutes / 60.0",
+    "OVERTIME_HOURS": "overtime_minutes / 60.0",
+    "ATTENDANCE_RATE": f"1.0 * present_halves / nullif({_SCHEDULED}, 0)",
+    "ABSENTEEISM_RATE": f"1.0 * absent_halves / nullif({_SCHEDULED}, 0)",
+    "PUNCTUALITY_RATE": "1.0 * punctual_halves / nullif(present_halves, 0)",
+    "UTILISATION_RATE": "1.0 * worked_minutes / nullif(expected_minutes, 0)",
+}
+"""The metrics over the sums of a group, as they are ordered by and compared with bounds."""
+
+GroupKeys = tuple[str | None, ...]
+
+
+class Bound(msgspec.Struct, frozen=True):
+    """Keeps groups whose metric lies between `gte` and `lte`, where given; a rate over nothing never does."""
+
+    metric: str
+    gte: float | None = None
+    lte: float | None = None
+
+
+class StatKey(msgspec.Struct, frozen=True):
+    """Sums of the days of a filter by `group_by`; `order` is (metric, descending) or by the groups themselves.
+
+    `min_headcount` leaves out groups of fewer employees.
+    """
+
+    filter: DayFilter
+    group_by: tuple[str, ...] = ()
+    having: tuple[Bound, ...] = ()
+    order: tuple[str, bool] | None = None
+    limit: int = 500
+    min_headcount: int = 0
+
+    @property
+    def counts_heads(self) -> bool:
+        """Whether the number of employees decides which groups are shown or in which order."""
+        named = {bound.metric for bound in self.having} | ({self.order[0]} if self.order else set())
+        return self.min_headcount > 0 or "HEADCOUNT" in named
+
+    @property
+    def by_slice(self) -> bool:
+        """Whether the roll-up can answer."""
+        return self.filter.by_slice and not self.counts_heads and BY_SLICE.issuperset(self.group_by)
+
+
+class Group(msgspec.Struct, frozen=True, array_like=True):
+    """One group: its keys in the order of `group_by`, null where a day has none, and its sums."""
+
+    keys: GroupKeys
+    sums: Sums
+
+
+class Groups(msgspec.Struct, frozen=True, array_like=True):
+    """The groups of a StatKey, and whether there are more than its limit."""
+
+    groups: tuple[Group, ...]
+    truncated: bool
+
+
+async def stats(connection: ReadConnection, keys: Sequence[StatKey]) -> dict[StatKey, Groups]:
+    """The groups of each key, one statement each."""
+    return {key: await _stat(connection, key) for key in keys}
+
+
+async def _stat(connection: ReadConnection, key: StatKey) -> Groups:
+    sums = SUM_OF_ROLL_UP if key.by_slice else SUM_OF_DAYS
+    columns = [f"{sums[name]} AS {name}" for name in SUM_NAMES]
+    if key.counts_heads:
+        columns.append("count(DISTINCT d.employee_id) AS headcount")
+    where = day_where(key.filter)
+    inner = _grouped(key.group_by, columns, where, "attendance_stat" if key.by_slice else "attendance_day")
+    outer = Where()
+    for number, bound in enumerate(key.having):
+        _add_bound(outer, bound, number)
+    if key.min_headcount:
+        outer.add("headcount >= CAST(:min_headcount AS int)", min_headcount=key.min_headcount)
+    group_names = [f"group_{number}" for number in range(len(key.group_by))]
+    order = [f"{name} NULLS LAST" for name in group_names]
+    if key.order:
+        metric, descending = key.order
+        order.insert(0, f"{EXPRESSION_BY_METRIC[metric]} {'DESC' if descending else 'ASC'} NULLS LAST")
+    sql = (
+        f"SELECT {', '.join([*group_names, *SUM_NAMES])} FROM ({inner}) AS summed WHERE {outer.sql}"
+        f"{' ORDER BY ' + ', '.join(order) if order else ''} LIMIT CAST(:rows AS int)"
+    )
+    parameters = {**where.parameters, **outer.parameters, "rows": key.limit + 1}
+    records = await connection.records(statement("stats", sql), **parameters)
+    width = len(key.group_by)
+    groups = [Group(record[:width], Sums(*map(int, record[width:]))) for record in records[: key.limit]]
+    return Groups(tuple(groups), len(records) > key.limit)
+
+
+def _grouped(group_by: Sequence[str], columns: Iterable[str], where: Where, table: str) -> str:
+    chosen = [f"{EXPRESSION_BY_DIMENSION[name]} AS group_{number}" for number, name in enumerate(group_by)]
+    joined = f" {_EXCEPTIONS}" if "EXCEPTION" in group_by else ""
+    numbers = ", ".join(str(number + 1) for number in range(len(group_by)))
+    return (
+        f"SELECT {', '.join([*chosen, *columns])} FROM {table} d{joined} WHERE {where.sql}"
+        f"{' GROUP BY ' + numbers if numbers else ''}"
+    )
+
+
+def _add_bound(where: Where, bound: Bound, number: int) -> None:
+    expression = EXPRESSION_BY_METRIC[bound.metric]
+    if bound.gte is not None:
+        where.add(f"{expression} >= CAST(:gte_{number} AS float8)", **{f"gte_{number}": bound.gte})
+    if bound.lte is not None:
+        where.add(f"{expression} <= CAST(:lte_{number} AS float8)", **{f"lte_{number}": bound.lte})
+
+
+class HeadcountKey(msgspec.Struct, frozen=True):
+    """Distinct employees of the days of a filter by `group_by`."""
+
+    filter: DayFilter
+    group_by: tuple[str, ...] = ()
+
+
+class Headcount(msgspec.Struct, frozen=True, array_like=True):
+    """How many employees a group has."""
+
+    keys: GroupKeys
+    employees: int
+
+
+async def headcounts(
+    connection: ReadConnection, keys: Sequence[HeadcountKey]
+) -> dict[HeadcountKey, tuple[Headcount, ...]]:
+    """The headcounts of each key; asked only when the field is selected, since it needs the days themselves."""
+    found = {}
+    for key in keys:
+        where = day_where(key.filter)
+        columns = ["count(DISTINCT d.employee_id)"]
+        sql = _grouped(key.group_by, columns, where, "attendance_day")
+        records = await connection.records(statement("headcount", sql), **where.parameters)
+        found[key] = tuple(Headcount(record[:-1], record[-1]) for record in records)
+    return found
+
+
+class DepartmentStatKey(msgspec.Struct, frozen=True):
+    """Sums of a department and everything below it; `members` are those departments."""
+
+    department_id: DepartmentId
+    members: tuple[DepartmentId, ...]
+    filter: DayFilter
+
+
+async def stats_of_departments(
+    connection: ReadConnection, keys: Sequence[DepartmentStatKey]
+) -> dict[DepartmentStatKey, Sums]:
+    """The sums of many departments: one statement for all that are asked the same."""
+    found = {}
+    for filter_ in dict.fromkeys(key.filter for key in keys):
+        asked = [key for key in keys if key.filter == filter_]
+        pairs = [(number, member) for number, key in enumerate(asked) for member in key.members]
+        table, sums = ("attendance_stat", SUM_OF_ROLL_UP) if filter_.by_slice else ("attendance_day", SUM_OF_DAYS)
+        where = day_where(filter_)
+        sql = (
+            f"SELECT k.number, {', '.join(sums[name] for name in SUM_NAMES)}"
+            f" FROM unnest(CAST(:numbers AS int[]), CAST(:members AS int[])) AS k (number, member)"
+            f" JOIN {table} d ON d.department_id = k.member WHERE {where.sql} GROUP BY 1"
+        )
+        numbers, members = zip(*pairs, strict=True)
+        records = await connection.records(
+            statement("stats_of_department", sql), **where.parameters, numbers=numbers, members=members
+        )
+        for number, *values in records:
+            found[asked[number]] = Sums(*map(int, values))
+    return found
