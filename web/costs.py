@@ -81,7 +81,8 @@ def _of_field(field: FieldCost, inner: Amount, size: int | None, list_size: int)
     if field.is_list:
         if size is not None:
             return Amount(size * (field.weight + item), 0)
-        return Amount(field.weight, 1 + item) if field.declared else Amount(0, field.weight + item)
+        own = int(field.beneath is not None)
+        return Amount(field.weight, own + item) if field.declared else Amount(0, field.weight + item)
     if size is not None:
         times = size if field.declared else 1
         return Amount(field.weight * times + inner.fixed + inner.per_item * size, 0)

@@ -6,9 +6,9 @@ from datetime import date
 from typing import Any
 
 import msgspec
-from graphql import ArgumentNode, GraphQLField, ValueNode, value_from_ast_untyped
+from graphql import ArgumentNode, GraphQLArgument, GraphQLField, Undefined, ValueNode, value_from_ast_untyped
 
-PAGE_ARGUMENTS = ("first", "last")
+LENGTH_ARGUMENTS = ("first", "last", "ids")
 PERIOD_ARGUMENT = "period"
 LARGEST_SIZE = 2**31 - 1
 DAYS_OF_MONTH = 31  # also assumed of a pay period
@@ -38,13 +38,21 @@ class Size(msgspec.Struct, frozen=True):
 
 def size_of(field: GraphQLField, arguments: Sequence[ArgumentNode], multiplier: str | None) -> Size | None:
     """Read the size off a selected field; None when none of its arguments tells one."""
-    names = {name for name in (*PAGE_ARGUMENTS, multiplier) if name in field.args}
+    names = {name for name in (*LENGTH_ARGUMENTS, multiplier) if name in field.args}
     if not names and PERIOD_ARGUMENT in field.args:
         names = {PERIOD_ARGUMENT}
     if not names:
         return None
     nodes = tuple(argument.value for argument in arguments if argument.name.value in names)
-    return Size(nodes, longest((field.args[name].default_value for name in names), None))
+    return Size(nodes, longest((default_of(field.args[name]) for name in names), None))
+
+
+def default_of(argument: GraphQLArgument) -> object:
+    """The default of an argument: graphql-core keeps Strawberry's as a value, a printed schema's as a literal."""
+    if argument.default_value is not Undefined or argument.default is None:
+        return argument.default_value
+    literal = argument.default.literal
+    return value_from_ast_untyped(literal) if literal else argument.default.value
 
 
 def longest(values: Iterable[object], otherwise: int | None) -> int | None:
