@@ -10,7 +10,7 @@ from sqlalchemy.types import DateTime
 
 from db import tables
 from db.connection import Query, ReadConnection, WriteConnection
-from db.parameters import among, day, key, number
+from db.parameters import day, key, number
 from db.rows import Row, columns_of
 from domain.ids import DepartmentId, EmployeeId
 
@@ -72,17 +72,6 @@ _LEADERS = Query(
     UPDATE department SET manager_id = leads.employee
     FROM unnest(CAST(:departments AS int[]), CAST(:employees AS bigint[])) AS leads (department, employee)
     WHERE id = leads.department"""),
-)
-_EMPLOYEES_SEEN = Query(
-    "demo_employees_with_punches",
-    select(tables.punch.c.employee_id)
-    .where(
-        among(tables.punch.c.employee_id, "ids"),
-        tables.punch.c.voided_at.is_(None),
-        tables.punch.c.punched_at >= bindparam("since", type_=_INSTANT),
-        tables.punch.c.punched_at < bindparam("until", type_=_INSTANT),
-    )
-    .distinct(),
 )
 _UNSETTLED = Query(
     "demo_unsettled",
@@ -185,14 +174,6 @@ async def finish_ids(connection: WriteConnection) -> None:
         f"SELECT setval(pg_get_serial_sequence('{table}', 'id'), (SELECT max(id) FROM {table}))" for table in _NUMBERED
     ]
     await connection.script("; ".join([*steps, f"ANALYZE {_DRAWN}, app_user, role_grant"]))
-
-
-async def employees_with_punches(
-    connection: ReadConnection, ids: Sequence[EmployeeId], since: datetime, until: datetime
-) -> set[EmployeeId]:
-    """Who of some employees has a punch from `since` until before `until`."""
-    rows = await connection.records(_EMPLOYEES_SEEN, ids=ids, since=since, until=until)
-    return {EmployeeId(row[0]) for row in rows}
 
 
 async def unsettled(connection: ReadConnection, now: datetime) -> set[EmployeeId]:

@@ -3,9 +3,11 @@
 import typer
 
 from ops.attendance import attendance
+from ops.demo_command import demo
 
 app = typer.Typer(name="rollcall", help="Operate Rollcall, the attendance service.", no_args_is_help=True)
 app.add_typer(attendance, name="attendance")
+app.command()(demo)
 
 
 def main() -> None:
