@@ -117,6 +117,11 @@ class Query:
         raise RuntimeError("secret: hunter2")
 
     @strawberry.field
+    async def crash_once_another_is_held(self, info: strawberry.Info[Any, None]) -> str:
+        await info.context.entered.wait()
+        raise RuntimeError("secret: hunter2")
+
+    @strawberry.field
     def too_big(self) -> int | None:
         return 2**40
 
