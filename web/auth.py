@@ -12,7 +12,7 @@ from web.accounts import Account, Accounts, admitted
 from web.oidc import OidcIssuers
 from web.passwords import Passwords
 from web.throttle import Throttle
-from web.token_endpoint import NO_STORE, TokenEndpoint, refusal
+from web.token_endpoint import FAILURES_PER_EMAIL_AND_CLIENT, NO_STORE, TokenEndpoint, refusal
 from web.tokens import Tokens
 
 BEARER_NEEDED = "needed the header 'Authorization: Bearer <access token>'"
@@ -65,10 +65,11 @@ def auth_routes(
     authenticator: Authenticator,
     *,
     throttle: Throttle | None = None,
+    failures: int = FAILURES_PER_EMAIL_AND_CLIENT,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> list[Route]:
-    """POST /auth/token, POST /auth/logout, GET /auth/jwks.json."""
-    endpoint = TokenEndpoint(tokens, passwords, accounts, throttle or Throttle(), clock)
+    """POST /auth/token, POST /auth/logout, GET /auth/jwks.json; after `failures` one client waits to try an address."""
+    endpoint = TokenEndpoint(tokens, passwords, accounts, throttle or Throttle(), clock, failures=failures)
 
     async def logout(request: Request) -> Response:
         try:

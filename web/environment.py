@@ -70,6 +70,14 @@ class Duration:
         words = {"ms": "milliseconds", "s": "seconds"}[self.unit]
         return f"a number of {words} from {self.lowest:.10g} to {self.highest:.10g}"
 
+    def written(self, value: timedelta) -> str:
+        """A duration as the variable would hold it."""
+        return f"{value / self._one:.10g}"
+
+    @property
+    def _one(self) -> timedelta:
+        return timedelta(milliseconds=1) if self.unit == "ms" else timedelta(seconds=1)
+
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.no_info_plain_validator_function(self._read)
 
@@ -79,7 +87,7 @@ class Duration:
         number = float(str(value))
         if not self.lowest <= number <= self.highest:
             raise ValueError(self.needed)
-        return timedelta(milliseconds=number) if self.unit == "ms" else timedelta(seconds=number)
+        return number * self._one
 
 
 @dataclass(frozen=True)
@@ -160,14 +168,6 @@ def _range(field: FieldInfo) -> str:
     if lowest is not None and highest is not None:
         return f" from {lowest} to {highest}"
     return f" of at least {lowest}" if lowest is not None else ""
-
-
-def masked(value: object) -> str:
-    """A value as it may be shown: secrets as asterisks, of an address only its password."""
-    if not isinstance(value, SecretStr):
-        return f"{value.total_seconds():g} s" if isinstance(value, timedelta) else str(value)
-    text = value.get_secret_value()
-    return masked_address(text) if "://" in text else "***"
 
 
 def masked_address(text: str) -> str:

@@ -99,7 +99,7 @@ class AuthSettings(Part):
         (), "OIDC_ISSUERS", "Other issuers whose tokens are believed, each with the audience that they must name."
     )
     sign_in_attempts: int = setting(
-        10, "AUTH_ATTEMPTS", "Failed sign-ins of one account from one address before it has to wait.", ge=1
+        5, "AUTH_ATTEMPTS", "Failed sign-ins of one account from one address before it has to wait.", ge=1
     )
     sign_in_window: Annotated[timedelta, Duration("s", 1, 86_400)] = setting(
         timedelta(minutes=5), "AUTH_ATTEMPTS_WINDOW", "Window in which failed sign-ins are counted."

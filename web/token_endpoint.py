@@ -31,12 +31,15 @@ class TokenEndpoint:
         accounts: Accounts,
         throttle: Throttle,
         clock: Callable[[], datetime],
+        *,
+        failures: int = FAILURES_PER_EMAIL_AND_CLIENT,
     ) -> None:
         self._tokens = tokens
         self._passwords = passwords
         self._accounts = accounts
         self._throttle = throttle
         self._clock = clock
+        self._failures = failures
 
     async def answer(self, request: Request) -> Response:
         """The tokens, or the refusal."""
@@ -70,7 +73,7 @@ class TokenEndpoint:
             raise OAuthError("invalid_request", "the password grant needs username (the email address) and password")
         if len(email) > LONGEST_EMAIL or not email.isprintable():
             raise OAuthError("invalid_request", "username: needed an email address, got something else")
-        attempts = _limit_by_key(email, client)
+        attempts = _limit_by_key(email, client, self._failures)
         self._throttle.begin(attempts, self._clock())
         try:
             account = await self._accounts.by_email(email)
@@ -93,10 +96,10 @@ class TokenEndpoint:
             raise OAuthError("invalid_grant", error.message) from error
 
 
-def _limit_by_key(email: str, client: str) -> dict[str, int]:
+def _limit_by_key(email: str, client: str, failures: int) -> dict[str, int]:
     email = email.casefold()
     return {
-        f"both {client} {email}": FAILURES_PER_EMAIL_AND_CLIENT,
+        f"both {client} {email}": failures,
         f"client {client}": FAILURES_PER_CLIENT,
         f"email {email}": FAILURES_PER_EMAIL,
     }

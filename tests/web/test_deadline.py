@@ -48,8 +48,8 @@ async def test_the_deadline_holds_while_the_context_is_made() -> None:
 
 async def test_the_deadline_holds_while_a_body_comes() -> None:
     client = Client(sample_app(http=SHORT))
-    scope_only: list[bytes] = []
-    reply = await client.reply("POST", "/graphql", headers={"Content-Type": "application/json"}, body=scope_only)
+    nothing_yet: list[bytes] = []
+    reply = await client.reply("POST", "/graphql", headers={"Content-Type": "application/json"}, body=nothing_yet)
     assert (reply.status, reply.code) == (504, "REQUEST_TIMEOUT")
 
 

@@ -1,5 +1,6 @@
 """Settings: names, defaults, one clear line for each wrong variable, the printed reference."""
 
+import re
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -11,6 +12,8 @@ from web.environment import SettingsError, variables
 from web.http_settings import HttpSettings, LimitSettings, OidcIssuer
 from web.settings import Settings
 from web.settings_reference import settings_reference
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(autouse=True)
@@ -193,3 +196,28 @@ def test_reference() -> None:
     assert "| `DATA_DIR` | `.data` | a path |" in page
     assert "| `OIDC_ISSUERS` |  | comma-separated issuer\\|audience pairs" in page
     assert all(line.count(" | ") == 3 for line in page.splitlines() if line.startswith("| `"))
+    assert "| `DB_POOL_WAIT_MS` | `5000` | a number of milliseconds from 1 to 600000 |" in page
+    assert "| `AUTH_REFRESH_TTL` | `1209600` | a number of seconds from 60 to 31536000 |" in page
+
+
+def test_the_reference_names_every_variable_that_the_code_reads() -> None:
+    page = settings_reference()
+    listed = set(re.findall(r"`([A-Z][A-Z_]+)`", "".join(line for line in page.splitlines() if line[:3] == "| `")))
+    declared = {
+        name for _, part in Settings.part_types() for field in part.model_fields.values() for name in variables(field)
+    }
+    packages = ("cache", "cluster", "db", "domain", "loaders", "ops", "resolvers", "schema", "telemetry", "web")
+    sources = [*ROOT.glob("*.py"), *(path for package in packages for path in (ROOT / package).rglob("*.py"))]
+    read = {
+        name
+        for path in sources
+        for name in re.findall(r"""(?:environ\.get\(|environ\[|getenv\()["']([A-Z_]+)["']""", path.read_text())
+    }
+    assert {"LOG_LEVEL", "PG_BINDIR"} <= read
+    assert declared | read == listed
+    assert all(field.description for _, part in Settings.part_types() for field in part.model_fields.values())
+
+
+def test_the_reference_in_the_docs_is_the_one_printed_from_code() -> None:
+    kept = (ROOT / "docs" / "reference" / "settings.md").read_text()
+    assert kept == settings_reference(), "run: python -m web.settings_reference > docs/reference/settings.md"
