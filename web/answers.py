@@ -52,6 +52,11 @@ def shortened(message: str) -> str:
     return message if len(message) <= LONGEST_MESSAGE else message[: LONGEST_MESSAGE - 3] + "..."
 
 
+def masked(request_id: str) -> FormattedError:
+    """A bug, as the client sees it."""
+    return {"message": internal_error_message(request_id), "extensions": {"requestId": request_id, "code": INTERNAL}}
+
+
 def refusal(errors: Iterable[FormattedError], status: int, headers: Mapping[str, str] | None = None) -> Answer:
     """An answer without data."""
     entries = list(errors)
@@ -110,7 +115,7 @@ def _entry(error: GraphQLError, cause: BaseException, request_id: str) -> Format
     if isinstance(cause, GraphQLError) and not is_bug(cause):
         given = dict(cause.extensions or {})
         return formatted(error, str(given.pop("code", "BAD_USER_INPUT")), cause.message, **given)
-    return formatted(error, INTERNAL, internal_error_message(request_id))
+    return formatted(error, INTERNAL, internal_error_message(request_id), requestId=request_id)
 
 
 def is_bug(cause: BaseException) -> bool:
@@ -141,5 +146,4 @@ def _encoded(answer: Mapping[str, object], codes: tuple[str, ...], request_id: s
         return Answer(200, json.dumps(answer, allow_nan=False).encode(), {}, codes)
     except (TypeError, ValueError, RecursionError) as error:
         log.error("answer could not be encoded", request_id=request_id, exc_info=error)
-        entry = {"message": internal_error_message(request_id), "extensions": {"code": INTERNAL}}
-        return Answer(200, orjson.dumps({"errors": [entry], "data": None}), {}, (INTERNAL,))
+        return Answer(200, orjson.dumps({"errors": [masked(request_id)], "data": None}), {}, (INTERNAL,))

@@ -12,7 +12,7 @@ from starlette.datastructures import Headers
 from starlette.types import Receive, Scope, Send
 
 from domain.errors import ClientError, Unavailable
-from web.answers import INTERNAL, Answer, refusal, refusal_of
+from web.answers import Answer, masked, refusal, refusal_of
 from web.body import ClientGone, read_body
 from web.client_watch import ClientWatch
 from web.execution import ContextFactory, Execution, PreparedOperation, RequestFacts, request_error_status
@@ -20,7 +20,7 @@ from web.graphql_request import GraphQLRequest, check_content_type, from_body, f
 from web.negotiation import GRAPHQL_RESPONSE, JSON, answer_type
 from web.request_errors import RequestError
 from web.request_record import RequestRecord, record_of
-from web.responses import internal_error_message, send_bytes
+from web.responses import send_bytes
 
 ALLOWED = {"Allow": "GET, HEAD, POST, OPTIONS"}
 
@@ -153,8 +153,7 @@ class GraphQLEndpoint:
                 return refusal_of(error, refused)
         request_id = exchange.record.request_id
         log.error("request failed", request_id=request_id, exc_info=error)
-        entry = {"message": internal_error_message(request_id), "extensions": {"code": INTERNAL}}
-        return refusal([entry], 500)
+        return refusal([masked(request_id)], 500)
 
 
 class _Exchange:

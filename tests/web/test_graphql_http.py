@@ -148,7 +148,7 @@ async def test_a_bug_is_masked_and_logged_once_with_the_request_id(client: Clien
                 "message": "Internal error; quote request id abc-12345",
                 "locations": [{"line": 1, "column": 2}],
                 "path": ["crash"],
-                "extensions": {"code": "INTERNAL_SERVER_ERROR"},
+                "extensions": {"code": "INTERNAL_SERVER_ERROR", "requestId": "abc-12345"},
             }
         ],
         "data": {"crash": None, "hello": "world"},
@@ -186,16 +186,30 @@ async def test_an_argument_that_turns_out_null_is_the_clients(client: Client) ->
         ("{forbidden}", 403, {"code": "FORBIDDEN"}, "absent"),
         ("{unavailable}", 503, {"code": "SERVICE_UNAVAILABLE", "retryAfter": 7}, "absent"),
         ("{unavailablePart}", 200, {"code": "SERVICE_UNAVAILABLE", "retryAfter": 7}, {"unavailablePart": None}),
-        ("{crashHard}", 200, {"code": "INTERNAL_SERVER_ERROR"}, None),
+        ("{crashHard}", 200, {"code": "INTERNAL_SERVER_ERROR", "requestId": "abc-12345"}, None),
     ],
 )
 async def test_codes(client: Client, query: str, status: int, extensions: dict[str, Any], data: object) -> None:
-    reply = await client.query(query)
+    reply = await client.post({"query": query}, headers={"X-Request-Id": "abc-12345"})
     assert reply.status == status
     assert reply.json["errors"][0]["extensions"] == extensions
     assert reply.json.get("data", "absent") == data
     assert reply.headers.get("retry-after") == ("7" if status == 503 else None)
     assert reply.headers.get("www-authenticate") == ("Bearer" if status == 401 else None)
+
+
+async def test_a_user_problem_that_no_mutation_caught_keeps_its_message_and_paths(client: Client) -> None:
+    assert (await client.query("{a: problem hello}")).json == {
+        "errors": [
+            {
+                "message": "no such shift",
+                "locations": [{"line": 1, "column": 2}],
+                "path": ["a"],
+                "extensions": {"code": "BAD_USER_INPUT", "problem": "NOT_FOUND", "inputPath": ["input", "shiftId"]},
+            }
+        ],
+        "data": {"a": None, "hello": "world"},
+    }
 
 
 @pytest.mark.parametrize(
@@ -223,6 +237,8 @@ async def test_errors_of_the_context(error: Exception, status: int, code: str, h
     assert (reply.status, reply.code, "data" in reply.json) == (status, code, False)
     assert reply.headers.get(header[0]) == header[1]
     assert b"secret" not in reply.body
+    shown = reply.json["errors"][0]["extensions"].get("requestId")
+    assert shown == (reply.headers["x-request-id"] if status == 500 else None)
 
 
 async def test_the_context_is_made_from_the_facts_of_the_request() -> None:
@@ -267,7 +283,7 @@ async def test_an_answer_that_is_no_json_is_masked(client: Client) -> None:
             "errors": [
                 {
                     "message": "Internal error; quote request id abc-12345",
-                    "extensions": {"code": "INTERNAL_SERVER_ERROR"},
+                    "extensions": {"code": "INTERNAL_SERVER_ERROR", "requestId": "abc-12345"},
                 }
             ],
             "data": None,
