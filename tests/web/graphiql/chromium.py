@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 ANSWER_TIMEOUT_SECONDS = 30
+TABS_AT_MOST = 200
+KEYS = {"Enter": (13, "\r"), " ": (32, " "), "Tab": (9, ""), "a": (65, "a")}
 FLAGS = (
     "--headless=new",
     "--no-sandbox",
@@ -122,10 +124,24 @@ class Page:
         await self.until(f"{found} && ({found}.select(), true)")
         await self.call("Input.insertText", text=text)
 
-    async def press(self, key: str, code: int) -> None:
-        for kind in ("keyDown", "keyUp"):
-            text = {"text": "\r"} if (key, kind) == ("Enter", "keyDown") else {}
-            await self.call("Input.dispatchKeyEvent", type=kind, key=key, windowsVirtualKeyCode=code, **text)
+    async def press(self, key: str, *, control: bool = False, shift: bool = False) -> None:
+        code, text = KEYS[key]
+        modifiers = 2 * control + 8 * shift
+        typed = {"text": text} if text and not control else {}
+        for kind, more in (("keyDown", typed), ("keyUp", {})):
+            await self.call(
+                "Input.dispatchKeyEvent",
+                **{"type": kind, "key": key, "windowsVirtualKeyCode": code, "modifiers": modifiers, **more},
+            )
+
+    async def tab_to(self, name: str, *, back: bool = False) -> None:
+        """Press Tab until the focus is on what shows the name."""
+        for _ in range(TABS_AT_MOST):
+            await self.press("Tab", shift=back)
+            focused = await self.evaluate("document.activeElement.innerText || document.activeElement.ariaLabel")
+            if focused == name:
+                return
+        raise AssertionError(f"{name} is not within {TABS_AT_MOST} times Tab")
 
     async def resize(self, width: int, height: int) -> None:
         await self.call(

@@ -1,5 +1,6 @@
 """What an analyst does with the page, in a headless Chromium."""
 
+import asyncio
 import json
 import re
 from collections.abc import AsyncIterator
@@ -24,6 +25,19 @@ TODAY_CSV = (
     "Operations,900,610.5,2,0,40,0.67\r\n"
     '"\'=HYPERLINK(""x""), Süd",1,0,0,1,0,\r\n'
     "'-Sales,12,11,0,0,2,0.91\r\n"
+)
+NESTED = (
+    "query Staff { employees { edges { cursor node { fullName attendance(period: {relative: TODAY}) "
+    "{ workDate exceptions } reports { totalCount nodes { fullName } } } } } }"
+)
+NESTED_CSV = (
+    "\ufefffullName,reports.totalCount,attendance.workDate,attendance.exceptions.1,attendance.exceptions.2,"
+    "reports.fullName\r\n"
+    "Asha Rao,2,2026-03-16,LATE_IN,EARLY_OUT,\r\n"
+    "Asha Rao,2,2026-03-17,,,\r\n"
+    "Asha Rao,2,,,,Bo Ek\r\n"
+    "Asha Rao,2,,,,Cy Li\r\n"
+    "Bo Ek,0,,,,\r\n"
 )
 
 
@@ -76,7 +90,7 @@ async def test_an_analyst_signs_in_runs_an_example_and_takes_the_result_home(pag
     assert {"employees", "stats", "monthGrid", "payPeriods"} <= set(fields.split())
     await page.type_into("input[name=email]", HR.email)
     await page.type_into("input[name=password]", PASSWORD)
-    await page.press("Enter", 13)
+    await page.press("Enter")
     await page.until_text(SIGNED_IN, f"Signed in as {HR.email}")
     await page.click(RUN)
     await page.until_text(RESPONSE, '"inNow": 1234')
@@ -141,6 +155,52 @@ async def test_each_example_runs_at_once_as_a_demo_user(
     assert company.asked[-1] == (operation, "Bearer access-1")
     assert company.arguments == [asked]
     assert await download(page) == csv
+
+
+async def test_all_of_it_works_without_a_mouse(page: Page, company: Company) -> None:
+    await page.tab_to("HR")
+    await page.press("Enter")
+    await page.until_text(SIGNED_IN, HR.email)
+    await page.tab_to("Late this month by department", back=True)
+    await page.press("Enter")
+    await page.until_text(EDITOR, "LateThisMonthByDepartment")
+    await page.press("Enter", control=True)
+    await page.until_text(RESPONSE, '"lateHours": 12.25')
+    await page.tab_to("provisional", back=True)
+    await page.press(" ")
+    await page.until(f"!document.querySelector('{EDITOR}').innerText.includes('provisional')")
+    await page.tab_to("Show History", back=True)
+    await page.press("Enter")
+    await page.until_text(".graphiql-history", "LateThisMonthByDepartment")
+    await page.tab_to("Download CSV")
+    await page.press("Enter")
+    await page.until_text(".download", "LateThisMonthByDepartment.csv: 1 row")
+    assert [name for name, _ in company.asked] == ["IntrospectionQuery", "LateThisMonthByDepartment"]
+
+
+async def test_lists_in_a_list_make_lines_of_their_own(page: Page) -> None:
+    await page.click_button("HR")
+    await page.until_text(SIGNED_IN, HR.email)
+    await page.click(f"document.querySelector('{EDITOR}')")
+    await page.press("a", control=True)
+    await page.call("Input.insertText", text=NESTED)
+    await page.press("Enter", control=True)
+    await page.until_text(RESPONSE, "Cy Li")
+    assert await download(page) == NESTED_CSV
+    await page.until_text(".download", "Staff.csv: 5 rows")
+
+
+async def test_the_policy_stops_what_is_of_another_origin_or_inline(page: Page) -> None:
+    await page.evaluate("new Promise((end) => { fetch('https://example.org/').catch(end); })")
+    await page.evaluate(
+        "document.body.append(Object.assign(document.createElement('script'), { text: 'var ran = 1' }))"
+    )
+    assert await page.evaluate("typeof ran") == "undefined"
+    violated: set[str] = set()
+    async with asyncio.timeout(10):
+        while violated != {"connect-src", "script-src-elem"}:
+            await asyncio.sleep(0.01)
+            violated |= set(re.findall(r"'violatedDirective': '([\w-]+)'", "".join(page.take_errors())))
 
 
 async def test_a_refused_sign_in_says_so_in_words(page: Page, company: Company) -> None:

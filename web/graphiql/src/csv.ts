@@ -71,16 +71,17 @@ function cell(value: unknown): string {
   return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
 
-/** Columns in the order of the selection, also those that only later rows have. */
+/** Columns in the order of the selection; those that only later rows have go before what follows them there. */
 function columnsOf(rows: Line[]): string[] {
   const columns: string[] = [];
   const known = new Set<string>();
   for (const row of rows) {
-    if ([...row.keys()].every((column) => known.has(column))) continue;
-    let place = 0;
-    for (const column of row.keys()) {
-      if (known.has(column)) place = columns.indexOf(column) + 1;
-      else columns.splice(place++, 0, column);
+    const own = [...row.keys()];
+    if (own.every((column) => known.has(column))) continue;
+    let place = columns.length;
+    for (const column of own.reverse()) {
+      if (known.has(column)) place = columns.indexOf(column);
+      else columns.splice(place, 0, column);
       known.add(column);
     }
   }

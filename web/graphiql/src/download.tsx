@@ -1,6 +1,6 @@
 // The line below the result: downloads it as CSV.
 import { useGraphiQL } from "@graphiql/react";
-import { useState } from "react";
+import { useEffect, useState } from "react";
 import { csvOf } from "./csv";
 
 const BYTE_ORDER_MARK = "\ufeff"; // without it Excel reads UTF-8 as the local code page
@@ -22,10 +22,12 @@ function save(text: string, fileName: string): void {
 
 export function DownloadCsv() {
   const [said, say] = useState("");
-  const { responseEditor, title } = useGraphiQL((state) => ({
+  const { responseEditor, title, queryId } = useGraphiQL((state) => ({
     responseEditor: state.responseEditor,
     title: state.tabs[state.activeTabIndex]?.title ?? "",
+    queryId: state.queryId,
   }));
+  useEffect(() => say(""), [title, queryId]);
   function download(): void {
     const csv = csvOf(dataOf(responseEditor?.getValue() ?? ""));
     if (!csv) return say("There is no data to download: run the operation first.");

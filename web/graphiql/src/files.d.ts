@@ -4,3 +4,6 @@ declare module "*.graphql" {
 }
 declare module "*.css";
 declare module "monaco-graphql/esm/monaco-editor.js";
+declare module "monaco-editor/esm/vs/editor/browser/config/tabFocus.js" {
+  export const TabFocus: { setTabFocusMode(on: boolean): void };
+}

@@ -1,6 +1,7 @@
 // The bar above GraphiQL: who is signed in, and the example operations.
 import { useGraphiQL, useGraphiQLActions } from "@graphiql/react";
-import { type FormEvent, useEffect, useState, useSyncExternalStore } from "react";
+import { type FormEvent, type MouseEvent, useEffect, useState, useSyncExternalStore } from "react";
+import { useEditorOptions } from "./editor_options";
 import type { Example } from "./examples";
 import { endingReason, signedInEmail, signIn, signOut, subscribe } from "./session";
 
@@ -123,6 +124,11 @@ function Examples({ examples }: { examples: Example[] }) {
     queryEditor?.setValue(query);
     updateActiveTabValues({ query, operationName });
   }
+  /** Who uses the keyboard (a click of no mouse) goes on in the editor, past the hundred fields of the explorer. */
+  function onClick(event: MouseEvent, example: Example): void {
+    open(example);
+    if (event.detail === 0) queryEditor?.focus();
+  }
   return (
     <nav className="examples" aria-label="Examples">
       <span aria-hidden="true">Examples</span>
@@ -131,7 +137,7 @@ function Examples({ examples }: { examples: Example[] }) {
           key={example.operationName}
           type="button"
           aria-current={tabs[active]?.title === example.operationName}
-          onClick={() => open(example)}
+          onClick={(event) => onClick(event, example)}
         >
           {example.label}
         </button>
@@ -141,6 +147,7 @@ function Examples({ examples }: { examples: Example[] }) {
 }
 
 export function TopBar({ examples }: { examples: Example[] }) {
+  useEditorOptions();
   const config = useConfig();
   const email = useSyncExternalStore(subscribe, signedInEmail);
   const ended = useSyncExternalStore(subscribe, endingReason);
