@@ -27,52 +27,91 @@ class DeclaredCost(NamedTuple):
     multiplier: str | None
 
 
-class FieldCost(msgspec.Struct, frozen=True):
-    """One selected field: what itself costs and what lies beneath."""
-
-    weight: int
-    declared: bool
-    is_list: bool
-    size: Size | None
-    beneath: "SelectionCost | None"
-
-
-class SelectionCost:
-    """The fields of a selection set and the fragments that it spreads; filled while the document is walked."""
-
-    __slots__ = ("fields", "spreads")
-
-    def __init__(self) -> None:
-        self.fields: list[FieldCost] = []
-        self.spreads: list[SelectionCost] = []
-
-
 class Amount(NamedTuple):
     """`fixed + per_item x n`."""
 
     fixed: int
     per_item: int
 
+    def plus(self, other: "Amount") -> "Amount":
+        """Both together."""
+        return Amount(self.fixed + other.fixed, self.per_item + other.per_item)
 
-def operation_cost(root: SelectionCost, variables: dict[str, Any], list_size: int) -> int:
-    """The cost of an operation under its variables; linear in the size of the document."""
-    known: dict[int, Amount] = {}
 
-    def amount(selection: SelectionCost) -> Amount:
+class FieldCost(msgspec.Struct, frozen=True):
+    """One selected field: what itself costs and what lies beneath; a `size` that is no number waits for variables."""
+
+    weight: int
+    declared: bool
+    is_list: bool
+    size: Size | int | None
+    beneath: "SelectionCost | None"
+
+
+class SelectionCost:
+    """The fields of a selection set and the fragments that it spreads; filled while the document is walked."""
+
+    __slots__ = ("fields", "settled", "spreads")
+
+    def __init__(self) -> None:
+        self.fields: list[FieldCost] = []
+        self.spreads: list[SelectionCost] = []
+        self.settled: Amount | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether variables can change the cost."""
+        return bool(self.fields or self.spreads)
+
+
+class OperationCost:
+    """The cost of one operation. What no variable can change is added up at once, the rest with each request."""
+
+    def __init__(self, root: SelectionCost, list_size: int) -> None:
+        self._root = root
+        self._list_size = list_size
+        self._settle(root)
+
+    def under(self, variables: dict[str, Any]) -> int:
+        """The cost under these variables; linear in the part of the document that they change."""
+        total = self._amount(self._root, variables, {})
+        return total.fixed + total.per_item * self._list_size
+
+    def _settle(self, selection: SelectionCost) -> Amount:
+        """Move every field and spread that is not open into `settled`; a fragment may have been settled before."""
+        if selection.settled is not None:
+            return selection.settled
+        settled = Amount(0, 0)
+        fields, spreads = selection.fields, selection.spreads
+        selection.fields, selection.spreads = [], []
+        for field in fields:
+            inner = self._settle(field.beneath) if field.beneath else Amount(0, 0)
+            if isinstance(field.size, Size) or (field.beneath and field.beneath.is_open):
+                selection.fields.append(field)
+            else:
+                settled = settled.plus(_of_field(field, inner, field.size, self._list_size))
+        for spread in spreads:
+            inner = self._settle(spread)
+            if spread.is_open:
+                selection.spreads.append(spread)
+            else:
+                settled = settled.plus(inner)
+        selection.settled = settled
+        return settled
+
+    def _amount(self, selection: SelectionCost, variables: dict[str, Any], known: dict[int, Amount]) -> Amount:
         found = known.get(id(selection))
         if found is None:
-            parts = [field_amount(field) for field in selection.fields]
-            parts += [amount(spread) for spread in selection.spreads]
-            found = Amount(sum(part.fixed for part in parts), sum(part.per_item for part in parts))
+            assert selection.settled is not None
+            found = selection.settled
+            for field in selection.fields:
+                inner = self._amount(field.beneath, variables, known) if field.beneath else Amount(0, 0)
+                size = field.size.value(variables) if isinstance(field.size, Size) else field.size
+                found = found.plus(_of_field(field, inner, size, self._list_size))
+            for spread in selection.spreads:
+                found = found.plus(self._amount(spread, variables, known))
             known[id(selection)] = found
         return found
-
-    def field_amount(field: FieldCost) -> Amount:
-        inner = amount(field.beneath) if field.beneath else Amount(0, 0)
-        return _of_field(field, inner, field.size.value(variables) if field.size else None, list_size)
-
-    total = amount(root)
-    return total.fixed + total.per_item * list_size
 
 
 def _of_field(field: FieldCost, inner: Amount, size: int | None, list_size: int) -> Amount:

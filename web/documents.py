@@ -25,7 +25,7 @@ from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRul
 from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 
 from web.answers import FormattedError, formatted
-from web.costs import SelectionCost
+from web.costs import OperationCost
 from web.finite_numbers import FiniteNumbersRule
 from web.http_settings import LimitSettings
 from web.limits import DocumentPass, check, too_complex
@@ -40,7 +40,7 @@ class Operation(msgspec.Struct, frozen=True):
 
     name: str | None
     kind: OperationType
-    cost: SelectionCost
+    cost: OperationCost
     variable_defaults: dict[str, object]
 
 
@@ -138,10 +138,10 @@ class DocumentCache:
             if isinstance(definition, OperationDefinitionNode):
                 counts = walk.count(definition)
                 check(counts, self._limits)
-                yield _operation(definition, counts.cost)
+                yield _operation(definition, OperationCost(counts.cost, self._limits.list_size))
 
 
-def _operation(node: OperationDefinitionNode, cost: SelectionCost) -> Operation:
+def _operation(node: OperationDefinitionNode, cost: OperationCost) -> Operation:
     defaults = {
         variable.variable.name.value: value_from_ast_untyped(variable.default_value)
         for variable in node.variable_definitions or ()

@@ -13,7 +13,6 @@ from strawberry import Schema
 from strawberry.execution import optimized_is_awaitable
 
 from web.answers import Answer, executed, formatted, refusal
-from web.costs import operation_cost
 from web.documents import Document, DocumentCache, Operation
 from web.graphql_request import GraphQLRequest
 from web.http_settings import LimitSettings
@@ -67,7 +66,7 @@ class Execution:
         operation = document.operation(request.operation_name)
         if operation.kind is OperationType.SUBSCRIPTION:
             raise RequestError("BAD_REQUEST", "subscriptions are not served over plain HTTP requests")
-        cost = operation_cost(operation.cost, operation.variable_defaults | request.variables, self._limits.list_size)
+        cost = operation.cost.under(operation.variable_defaults | request.variables)
         if cost > self._limits.cost:
             raise too_complex("cost", cost, self._limits.cost)
         return PreparedOperation(document, operation, request, cost)

@@ -109,7 +109,9 @@ class DocumentPass:
             counts.add(beneath, 1)
         counts.depth = max(counts.depth, 1)
         if field:
-            counts.cost.fields.append(field_cost(field, node.arguments or (), beneath.cost if beneath else None))
+            price = field_cost(field, node.arguments or (), beneath.cost if beneath else None)
+            if price.weight or price.beneath:
+                counts.cost.fields.append(price)
 
     def _inline(self, node: InlineFragmentNode, parent: GraphQLCompositeType | None, counts: Counts) -> None:
         condition = self._type(node.type_condition.name.value) if node.type_condition else parent

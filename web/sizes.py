@@ -6,7 +6,17 @@ from datetime import date
 from typing import Any
 
 import msgspec
-from graphql import ArgumentNode, GraphQLArgument, GraphQLField, Undefined, ValueNode, value_from_ast_untyped
+from graphql import (
+    ArgumentNode,
+    GraphQLArgument,
+    GraphQLField,
+    ListValueNode,
+    ObjectValueNode,
+    Undefined,
+    ValueNode,
+    VariableNode,
+    value_from_ast_untyped,
+)
 
 LENGTH_ARGUMENTS = ("first", "last", "ids")
 PERIOD_ARGUMENT = "period"
@@ -26,25 +36,40 @@ DAYS_BY_RELATIVE_PERIOD = {
 
 
 class Size(msgspec.Struct, frozen=True):
-    """What the document says about the length; variables are known with each request."""
+    """A length that variables decide, or that the document gives where they do not."""
 
     nodes: tuple[ValueNode, ...]
+    given: int | None
     default: int | None
 
     def value(self, variables: dict[str, Any]) -> int | None:
         """The largest length under these variables, None when nothing says it."""
-        return longest((value_from_ast_untyped(node, variables) for node in self.nodes), self.default)
+        return longest((self.given, *(value_from_ast_untyped(node, variables) for node in self.nodes)), self.default)
 
 
-def size_of(field: GraphQLField, arguments: Sequence[ArgumentNode], multiplier: str | None) -> Size | None:
+def size_of(field: GraphQLField, arguments: Sequence[ArgumentNode], multiplier: str | None) -> Size | int | None:
     """Read the size off a selected field; None when none of its arguments tells one."""
     names = {name for name in (*LENGTH_ARGUMENTS, multiplier) if name in field.args}
     if not names and PERIOD_ARGUMENT in field.args:
         names = {PERIOD_ARGUMENT}
-    if not names:
-        return None
-    nodes = tuple(argument.value for argument in arguments if argument.name.value in names)
-    return Size(nodes, longest((default_of(field.args[name]) for name in names), None))
+    nodes = [argument.value for argument in arguments if argument.name.value in names]
+    waiting = tuple(node for node in nodes if _has_variable(node))
+    given = longest((value_from_ast_untyped(node) for node in nodes if not _has_variable(node)), None)
+    default = longest((default_of(field.args[name]) for name in names), None)
+    if waiting:
+        return Size(waiting, given, default)
+    return default if given is None else given
+
+
+def _has_variable(node: ValueNode) -> bool:
+    match node:
+        case VariableNode():
+            return True
+        case ListValueNode(values=values):
+            return any(map(_has_variable, values))
+        case ObjectValueNode(fields=fields):
+            return any(_has_variable(field.value) for field in fields)
+    return False
 
 
 def default_of(argument: GraphQLArgument) -> object:

@@ -16,7 +16,7 @@ from graphql import (
 )
 
 from tests.web.sample_schema import schema as strawberry_schema
-from web.costs import operation_cost
+from web.costs import OperationCost
 from web.http_settings import LimitSettings
 from web.limits import DocumentPass
 
@@ -43,7 +43,7 @@ def cost(query: str, schema: GraphQLSchema = CONTRACT, **variables: Any) -> int:
     document = parse(query)
     operation = document.definitions[0]
     assert isinstance(operation, OperationDefinitionNode)
-    return operation_cost(DocumentPass(schema, document).count(operation).cost, variables, LIST_SIZE)
+    return OperationCost(DocumentPass(schema, document).count(operation).cost, LIST_SIZE).under(variables)
 
 
 @pytest.mark.parametrize(
@@ -109,6 +109,24 @@ def test_periods_and_ids_from_variables() -> None:
     inside = 'query($t: Date!) {employee {attendance(period: {range: {from: "2026-01-01", to: $t}}) {id}}}'
     assert cost(inside, t="2026-01-05") == 1 + 5
     assert cost("query($ids: [ID!]!) {nodes(ids: $ids) {id}}", ids=["a"] * 40) == 40
+
+
+def test_a_number_and_a_variable_for_one_length() -> None:
+    query = "query($n: Int) {employees(first: 3, last: $n) {nodes {id}}}"
+    assert [cost(query, n=size) for size in (2, 4, None)] == [2 * 3, 2 * 4, 2 * 3]
+
+
+def test_only_what_waits_for_variables_is_priced_again() -> None:
+    document = parse(
+        "query A($n: Int) {me {...U} employees(first: $n) {nodes {...E}}} query B {employees(first: 3) {nodes {...E}}}"
+        " fragment U on User {employee {id}} fragment E on Employee {department {id}}"
+    )
+    walk = DocumentPass(CONTRACT, document)
+    roots = [walk.count(node).cost for node in document.definitions if isinstance(node, OperationDefinitionNode)]
+    costs = [OperationCost(root, LIST_SIZE) for root in roots]
+    assert [(root.settled, len(root.fields), len(root.spreads)) for root in roots] == [((2, 0), 1, 0), ((9, 0), 0, 0)]
+    assert [costs[0].under({"n": size}) for size in (0, 1, 10)] == [2, 2 + 3, 2 + 30]
+    assert costs[1].under({}) == 3 + 3 * (1 + 1)
 
 
 def test_fragments_cost_wherever_they_are_spread() -> None:
