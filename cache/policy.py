@@ -7,12 +7,12 @@ from typing import Any, Final, Generic, Literal, TypeVar
 import msgspec
 
 K = TypeVar("K")
-V = TypeVar("V")
+V_co = TypeVar("V_co", covariant=True)
 Kind = Literal["employee", "organisation", "attendance", "list", "aggregate"]
 _key_encoder: Final = msgspec.msgpack.Encoder()
 
 
-class Policy(Generic[K, V]):
+class Policy(Generic[K, V_co]):
     """`tags` gives the tags of a key; `value_type` is what is stored, None standing for absence.
 
     `kind` names the setting of its life: employee, organisation, attendance, list or aggregate.
@@ -25,7 +25,7 @@ class Policy(Generic[K, V]):
         self.kind = kind
         self.tags = tags
         self.prefix = f"{namespace}@{shape_hash(value_type)}:"
-        self.decode: Callable[[bytes], V | None] = msgspec.msgpack.Decoder(value_type | None).decode
+        self.decode: Callable[[bytes], V_co | None] = msgspec.msgpack.Decoder(value_type | None).decode
 
     def entry_name(self, key: K) -> str:
         """What the entry of a key is called; structured keys go by a hash of their content."""

@@ -53,7 +53,8 @@ class EmployeeFilter(msgspec.Struct, frozen=True):
     statuses: tuple[EmployeeStatus, ...] | None = None
     hired_from: date | None = None
     hired_to: date | None = None
-    active_on: date | None = None
+    employed_from: date | None = None
+    employed_to: date | None = None
 
 
 class EmployeePageKey(msgspec.Struct, frozen=True):
@@ -110,10 +111,11 @@ def _add_dates(where: Where, filter_: EmployeeFilter) -> None:
         where.add(
             "e.hired_on BETWEEN :hired_from AND :hired_to", hired_from=filter_.hired_from, hired_to=filter_.hired_to
         )
-    if filter_.active_on is not None:
+    if filter_.employed_from is not None:
         where.add(
-            "e.hired_on <= CAST(:active_on AS date) AND (e.left_on IS NULL OR e.left_on >= CAST(:active_on AS date))",
-            active_on=filter_.active_on,
+            "e.hired_on <= :employed_to AND (e.left_on IS NULL OR e.left_on >= :employed_from)",
+            employed_from=filter_.employed_from,
+            employed_to=filter_.employed_to,
         )
 
 

@@ -2,7 +2,7 @@
 
 import asyncpg
 
-from domain.errors import RollcallError, Unavailable
+from domain.errors import BadUserInput, RollcallError, Unavailable
 
 LOST = (
     asyncpg.InterfaceError,
@@ -30,6 +30,8 @@ def translated(error: BaseException) -> BaseException:
     """The error of our own family for an error of the driver; the same error when it is a bug of ours."""
     if isinstance(error, asyncpg.IntegrityConstraintViolationError):
         return ConstraintBroken(error.constraint_name or "", str(error))
+    if isinstance(error, asyncpg.DataError):
+        return BadUserInput("a value of the request does not fit: a number is too large, or a cursor was changed")
     if isinstance(error, asyncpg.QueryCanceledError):
         return Unavailable("the database took too long over a statement: ask for less at once")
     if isinstance(error, LOST):

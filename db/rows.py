@@ -22,6 +22,7 @@ from domain.ids import (
     UserId,
     encode_id,
 )
+from domain.zoned_time import ZonedTime, zoned
 
 
 class Row(msgspec.Struct, frozen=True, array_like=True):
@@ -291,6 +292,16 @@ class DayRow(NodeRow, frozen=True, array_like=True):
     def node_key(self) -> object:
         """The natural key as it stands in the global id."""
         return f"{self.employee_id}:{self.work_date}"
+
+    @property
+    def first_in_zoned(self) -> ZonedTime | None:
+        """When the employee came, by the wall clock of the day's zone."""
+        return zoned(self.first_in, self.time_zone)
+
+    @property
+    def last_out_zoned(self) -> ZonedTime | None:
+        """When the employee left, by the wall clock of the day's zone."""
+        return zoned(self.last_out, self.time_zone)
 
     @property
     def present_days(self) -> float:

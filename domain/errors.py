@@ -92,6 +92,8 @@ class UserProblem(RollcallError):
     Forbidden, Conflict and Overlap; `current` and `overlaps` are rows.
     """
 
+    code = "BAD_USER_INPUT"  # where no mutation made an entry of it
+
     def __init__(
         self,
         error_code: ErrorCode,

@@ -18,11 +18,12 @@ from telemetry.recording import record_batch
 
 K = TypeVar("K")
 V = TypeVar("V")
+V_co = TypeVar("V_co", covariant=True)
 
 MOST_KEYS: Final = 1_000
 
 
-class Batch(Generic[K, V]):
+class Batch(Generic[K, V_co]):
     """A way of looking something up.
 
     `fetch` loads the keys that the cache does not know; a key that its mapping lacks has the value `absent`.
@@ -30,8 +31,8 @@ class Batch(Generic[K, V]):
 
     def __init__(
         self,
-        fetch: Callable[[ReadConnection, Sequence[K]], Awaitable[Mapping[K, V]]],
-        policy: Policy[K, V],
+        fetch: Callable[[ReadConnection, Sequence[K]], Awaitable[Mapping[K, V_co]]],
+        policy: Policy[K, V_co],
         *,
         absent: Any = None,
         most_keys: int = MOST_KEYS,

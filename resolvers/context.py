@@ -1,0 +1,113 @@
+"""What an operation can use: who asks, lookups, a unit of work, and the present time. One per request."""
+
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import AbstractAsyncContextManager
+from datetime import UTC, date, datetime
+from typing import TypeVar
+from zoneinfo import ZoneInfo
+
+import strawberry
+from msgspec.structs import replace
+
+from cache.second_level import SecondLevelCache
+from db.database import Database
+from db.rows import EmployeeRow
+from domain.attendance.work_days import zone
+from domain.errors import Unauthenticated
+from domain.ids import EmployeeId
+from domain.permission import Viewer
+from loaders.batch import Batch, Loaders
+from loaders.employees import employee_by_id
+from loaders.unit_of_work import UnitOfWork, unit_of_work
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+def utc_now() -> datetime:
+    """The present time, aware and in UTC."""
+    return datetime.now(UTC)
+
+
+class Context:
+    """The context of one operation; Strawberry hands it out as `info.context`."""
+
+    def __init__(
+        self,
+        database: Database,
+        cache: SecondLevelCache,
+        viewer: Viewer | None,
+        *,
+        loaders: Loaders | None = None,
+        request_id: str = "",
+        clock: Callable[[], datetime] = utc_now,
+    ) -> None:
+        self.database = database
+        self.cache = cache
+        self.viewer = viewer
+        self.request_id = request_id
+        self.loaders = loaders or Loaders(database, cache)
+        self._clock = clock
+
+    def require_viewer(self) -> Viewer:
+        """Who asks; raises Unauthenticated when nobody is signed in."""
+        if self.viewer is None:
+            raise Unauthenticated("sign in first: POST /auth/token gives a token for the header Authorization: Bearer")
+        return self.viewer
+
+    def load(self, batch: Batch[K, V], key: K) -> Awaitable[V | None]:
+        """The value of one key."""
+        return self.loaders.load(batch, key)
+
+    def must(self, batch: Batch[K, V], key: K) -> Awaitable[V]:
+        """The value of a key that is known to have one."""
+        return self.loaders.must(batch, key)
+
+    def load_many(self, batch: Batch[K, V], keys: Iterable[K]) -> Awaitable[list[V | None]]:
+        """The values of many keys, in their order."""
+        return self.loaders.load_many(batch, keys)
+
+    def unit_of_work(self) -> AbstractAsyncContextManager[UnitOfWork]:
+        """A transaction whose changes are visible everywhere once it has ended."""
+        return unit_of_work(self.database, self.cache, self.loaders)
+
+    def now(self) -> datetime:
+        """The present time, aware and in UTC."""
+        return self._clock()
+
+    def minute(self) -> datetime:
+        """The present minute, under which answers that move with time are cached."""
+        return self.now().replace(second=0, microsecond=0)
+
+    async def today(self) -> date:
+        """The viewer's own date: in the zone of their employee record, else in UTC."""
+        return self.now().astimezone(await self.zone()).date()
+
+    async def zone(self) -> ZoneInfo:
+        """The viewer's own zone."""
+        viewer = self.require_viewer()
+        if viewer.employee_id is None:
+            return zone("UTC")
+        own = await self.must(employee_by_id, viewer.employee_id)
+        return zone(own.time_zone)
+
+    async def employee(self, employee_id: EmployeeId) -> EmployeeRow | None:
+        """An employee as the viewer may see one; None when not at all."""
+        row = await self.load(employee_by_id, employee_id)
+        return None if row is None else shown(self.require_viewer(), row)
+
+
+def shown(viewer: Viewer, row: EmployeeRow) -> EmployeeRow | None:
+    """An employee as `viewer` may see one: with name, under a pseudonym, or not at all."""
+    if viewer.identified.covers(row):
+        return row
+    return pseudonymous(row) if viewer.pseudonymous.covers(row) else None
+
+
+def pseudonymous(row: EmployeeRow) -> EmployeeRow:
+    """An employee without what tells who it is."""
+    name = f"Employee {row.id}"
+    return replace(row, full_name=name, employee_no=f"pseudonym-{row.id}", email=None, badge_no=None, designation=None)
+
+
+Info = strawberry.Info[Context, None]

@@ -1,0 +1,123 @@
+"""What the fields of days and of lists of days do."""
+
+from collections.abc import Sequence
+from datetime import date
+from typing import Any
+
+import strawberry
+
+from db.day_filter import DayFilter
+from db.day_pages import DayPageKey, page_terms
+from db.punches import ExplainedStep
+from db.rows import DayRow, DepartmentRow, EmployeeRow, LeaveTypeRow, LocationRow, PunchRow, ShiftRow
+from db.stats import HeadcountKey
+from domain.errors import Forbidden
+from domain.ids import EmployeeId
+from domain.permission import MIN_GROUP_SIZE
+from loaders.days import day_by_key, day_counts, headcounts, pages_of_days
+from loaders.departments import department_by_id
+from loaders.leave_types import leave_type_by_id
+from loaders.locations import location_by_id
+from loaders.punches import explained_day, punches_of_day
+from loaders.shifts import shift_by_id
+from resolvers.arguments import given, id_of, window_of
+from resolvers.connections import Connection, connection
+from resolvers.context import Context, Info
+from resolvers.described import After, AttendanceOrders, Before, Day, Days, First, GlobalId, Last
+from resolvers.inputs import AttendanceOrder, AttendanceOrderField, Direction
+from resolvers.metrics import Metrics, totals_of
+from resolvers.scope import day_filter
+
+UNSET = strawberry.UNSET
+NAMING = (AttendanceOrderField.EMPLOYEE_NAME, AttendanceOrderField.EMPLOYEE_NO)
+
+
+async def attendance(
+    info: Info,
+    filter: Days,
+    order_by: AttendanceOrders = UNSET,
+    first: First = 50,
+    after: After = UNSET,
+    last: Last = UNSET,
+    before: Before = UNSET,
+) -> Connection[DayRow]:
+    """The days whom the viewer may see."""
+    context = info.context
+    days, _ = await day_filter(context, filter)
+    order = _order(context, given(order_by))
+    window = window_of(order, len(page_terms(order)), first, after, last, before)
+    await _refuse_small_groups(context, days)
+    page = await context.must(pages_of_days, DayPageKey(days, order, window))
+    return connection(page, window, order, lambda: context.load(day_counts, days), filter_=days)
+
+
+def _order(context: Context, orders: Sequence[AttendanceOrder] | None) -> tuple[tuple[str, bool], ...]:
+    hidden = context.require_viewer().needs_groups
+    for order in orders or ():
+        if hidden and order.field in NAMING:
+            raise Forbidden(f"orderBy: an analyst, who sees no names, cannot order by {order.field.value}")
+    found = {order.field.value: order.direction is Direction.DESC for order in reversed(orders or ())}
+    return tuple(reversed(found.items())) or ((AttendanceOrderField.WORK_DATE.value, True),)
+
+
+async def _refuse_small_groups(context: Context, days: DayFilter) -> None:
+    if context.require_viewer().needs_groups:
+        heads = await context.load(headcounts, HeadcountKey(days)) or ()
+        if heads and 0 < heads[0].employees < MIN_GROUP_SIZE:
+            raise Forbidden(f"filter: needed a selection of at least {MIN_GROUP_SIZE} employees for an analyst")
+
+
+async def totals(row: strawberry.Parent[Connection[Any]], info: Info) -> Metrics:
+    """Figures of all days of the list, not only of this page."""
+    return await totals_of(info.context, row.filter)
+
+
+async def attendance_day(info: Info, employee_id: GlobalId, date: Day) -> DayRow | None:
+    """The day of an employee; null when there is none that the viewer may see."""
+    key = id_of(employee_id, "Employee", "employeeId", EmployeeId)
+    return await day_if_seen(info.context, key, date)
+
+
+async def day_if_seen(context: Context, employee_id: EmployeeId, day: date) -> DayRow | None:
+    """A day, if the viewer may see its employee."""
+    if await context.employee(employee_id) is None:
+        return None
+    return await context.load(day_by_key, (employee_id, day))
+
+
+async def employee(row: strawberry.Parent[DayRow], info: Info) -> EmployeeRow:
+    """Whose day it is."""
+    found = await info.context.employee(row.employee_id)
+    if found is None:
+        raise Forbidden("the employee of this day is out of reach now")
+    return found
+
+
+async def shift(row: strawberry.Parent[DayRow], info: Info) -> ShiftRow | None:
+    """The shift of the day."""
+    return None if row.shift_id is None else await info.context.load(shift_by_id, row.shift_id)
+
+
+async def department(row: strawberry.Parent[DayRow], info: Info) -> DepartmentRow:
+    """The department on that date."""
+    return await info.context.must(department_by_id, row.department_id)
+
+
+async def location(row: strawberry.Parent[DayRow], info: Info) -> LocationRow:
+    """The location on that date."""
+    return await info.context.must(location_by_id, row.location_id)
+
+
+async def leave_type(row: strawberry.Parent[DayRow], info: Info) -> LeaveTypeRow | None:
+    """The kind of leave on that date."""
+    return None if row.leave_type_id is None else await info.context.load(leave_type_by_id, row.leave_type_id)
+
+
+async def punches(row: strawberry.Parent[DayRow], info: Info) -> list[PunchRow]:
+    """The punches of the day in the order of time, voided ones as well."""
+    return list(await info.context.must(punches_of_day, row.key))
+
+
+async def explain(row: strawberry.Parent[DayRow], info: Info) -> list[ExplainedStep]:
+    """The steps behind every number."""
+    return list(await info.context.must(explained_day, row.key))

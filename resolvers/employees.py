@@ -1,0 +1,166 @@
+"""What the fields of employees do."""
+
+import msgspec
+import strawberry
+
+from db.dashboard import PresenceKey
+from db.day_pages import DaysOfEmployeeKey
+from db.employees import EmployeePageKey
+from db.punches import PlanRow, ScheduleKey
+from db.rows import DayRow, DepartmentRow, EmployeeRow, LocationRow, ShiftRow
+from domain.enums import PresenceState
+from domain.errors import BadUserInput, Forbidden
+from domain.ids import EmployeeId
+from domain.permission import MIN_GROUP_SIZE
+from domain.zoned_time import ZonedTime, zoned
+from loaders.days import days_of_employee, presences
+from loaders.departments import department_by_id
+from loaders.employees import employee_by_no, employee_counts, employee_pages
+from loaders.locations import location_by_id
+from loaders.punches import schedule as schedule_batch
+from loaders.shifts import shift_by_id
+from resolvers.arguments import given, id_of, period_of, window_of
+from resolvers.below import employees_below
+from resolvers.connections import Connection, connection
+from resolvers.context import Context, Info, shown
+from resolvers.described import After, Before, EmployeeNo, EmployeeOrders, First, Last, MaybeId, People, Period
+from resolvers.inputs import Direction, EmployeeOrder, EmployeeOrderField, PeriodInput
+from resolvers.metrics import Metrics, metrics_of_days
+from resolvers.scope import employee_filter
+
+MOST_DAYS_NESTED = 400
+NAMING = (EmployeeOrderField.NAME, EmployeeOrderField.EMPLOYEE_NO)
+UNSET = strawberry.UNSET
+
+
+class Presence(msgspec.Struct, frozen=True):
+    """Where an employee is, and since when."""
+
+    state: PresenceState
+    since: ZonedTime | None = None
+
+
+async def employee(info: Info, id: MaybeId = UNSET, employee_no: EmployeeNo = UNSET) -> EmployeeRow | None:
+    """An employee by exactly one of id and number; null when there is none whom the viewer may see."""
+    context, viewer = info.context, info.context.require_viewer()
+    id_, number = given(id), given(employee_no)
+    if (id_ is None) == (number is None):
+        raise BadUserInput("employee: needed exactly one of id and employeeNo")
+    if id_ is not None:
+        return await context.employee(id_of(id_, "Employee", "id", EmployeeId))
+    assert number is not None
+    row = await context.load(employee_by_no, number.strip().lower())
+    return row if row is not None and viewer.identified.covers(row) else None
+
+
+async def employees(
+    info: Info,
+    filter: People = UNSET,
+    order_by: EmployeeOrders = UNSET,
+    first: First = 50,
+    after: After = UNSET,
+    last: Last = UNSET,
+    before: Before = UNSET,
+) -> Connection[EmployeeRow]:
+    """The employees whom the viewer may see."""
+    context, viewer = info.context, info.context.require_viewer()
+    rows = await employee_filter(context, filter)
+    order = _order(context, given(order_by))
+    window = window_of(order, len(order) + 1, first, after, last, before)
+    if viewer.needs_groups and 0 < (await context.load(employee_counts, rows) or 0) < MIN_GROUP_SIZE:
+        raise Forbidden(f"filter: needed a selection of at least {MIN_GROUP_SIZE} employees for an analyst")
+    page = await context.must(employee_pages, EmployeePageKey(rows, order, window))
+    return connection(
+        page, window, order, lambda: context.load(employee_counts, rows), shown=lambda row: shown(viewer, row)
+    )
+
+
+def _order(context: Context, orders: list[EmployeeOrder] | None) -> tuple[tuple[str, bool], ...]:
+    hidden = context.require_viewer().needs_groups
+    if not orders:
+        return () if hidden else ((EmployeeOrderField.NAME.value, False),)
+    for order in orders:
+        if hidden and order.field in NAMING:
+            raise Forbidden(f"orderBy: an analyst, who sees no names, cannot order by {order.field.value}")
+    found = {order.field.value: order.direction is Direction.DESC for order in reversed(orders)}
+    return tuple(reversed(found.items()))
+
+
+async def department(row: strawberry.Parent[EmployeeRow], info: Info) -> DepartmentRow:
+    """Today's department."""
+    return await info.context.must(department_by_id, row.department_id)
+
+
+async def location(row: strawberry.Parent[EmployeeRow], info: Info) -> LocationRow:
+    """Today's location."""
+    return await info.context.must(location_by_id, row.location_id)
+
+
+async def manager(row: strawberry.Parent[EmployeeRow], info: Info) -> EmployeeRow | None:
+    """Today's manager, if the viewer may see them."""
+    return None if row.manager_id is None else await info.context.employee(row.manager_id)
+
+
+async def shift(row: strawberry.Parent[EmployeeRow], info: Info) -> ShiftRow | None:
+    """The default shift."""
+    return None if row.default_shift_id is None else await info.context.load(shift_by_id, row.default_shift_id)
+
+
+async def reports(
+    row: strawberry.Parent[EmployeeRow], info: Info, first: First = 50, after: After = UNSET
+) -> Connection[EmployeeRow]:
+    """Who reports to the employee today."""
+    return await employees_below(info.context, "manager", row.id, first, after)
+
+
+async def attendance(row: strawberry.Parent[EmployeeRow], info: Info, period: Period) -> list[DayRow]:
+    """The employee's days, the latest first."""
+    return list(await _days(info.context, row, period))
+
+
+async def summary(row: strawberry.Parent[EmployeeRow], info: Info, period: Period) -> Metrics:
+    """Figures of the employee's days."""
+    return metrics_of_days(await _days(info.context, row, period))
+
+
+async def _days(context: Context, row: EmployeeRow, period: PeriodInput) -> tuple[DayRow, ...]:
+    dates = await period_of(context, period, "period", MOST_DAYS_NESTED)
+    return await context.must(days_of_employee, DaysOfEmployeeKey(row.id, dates.first, dates.last))
+
+
+async def schedule(row: strawberry.Parent[EmployeeRow], info: Info, period: Period) -> list[PlanRow]:
+    """The employee's plans by date, future ones as well."""
+    dates = await period_of(info.context, period, "period", MOST_DAYS_NESTED)
+    return list(await info.context.must(schedule_batch, ScheduleKey(row.id, dates.first, dates.last)))
+
+
+async def presence(row: strawberry.Parent[EmployeeRow], info: Info) -> Presence:
+    """Where the employee is now, as far as punches and plans say."""
+    facts = await info.context.load(presences, PresenceKey(row.id, info.context.minute()))
+    if facts is None:
+        return Presence(PresenceState.NOT_EXPECTED)
+    if facts.presence is not None:
+        return Presence(PresenceState(facts.presence), zoned(facts.presence_since, facts.time_zone))
+    if facts.away:
+        return Presence(PresenceState.ON_LEAVE)
+    return Presence(PresenceState.LATE_NOT_IN if facts.late_not_in else PresenceState.NOT_EXPECTED)
+
+
+async def plan_shift(row: strawberry.Parent[PlanRow], info: Info) -> ShiftRow | None:
+    """The shift of the date."""
+    return None if row.shift_id is None else await info.context.load(shift_by_id, row.shift_id)
+
+
+def plan_starts_at(row: strawberry.Parent[PlanRow]) -> ZonedTime | None:
+    """When work begins."""
+    return zoned(row.starts_at, row.time_zone)
+
+
+def plan_ends_at(row: strawberry.Parent[PlanRow]) -> ZonedTime | None:
+    """When work ends."""
+    return zoned(row.ends_at, row.time_zone)
+
+
+def plan_origin(row: strawberry.Parent[PlanRow]) -> str:
+    """Where the shift comes from."""
+    return "NONE" if row.origin is None else row.origin.value

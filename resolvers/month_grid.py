@@ -1,0 +1,108 @@
+"""A month as a grid: an employee a row, a day a column."""
+
+import asyncio
+from datetime import date, timedelta
+from typing import Final
+
+import msgspec
+import strawberry
+
+from db.day_pages import DaysOfEmployeeKey
+from db.employees import EmployeeFilter, EmployeePageKey
+from db.rows import DayRow, EmployeeRow
+from domain.enums import DayStatus
+from domain.errors import BadUserInput, Forbidden
+from domain.periods import ONE_DAY, plus_months
+from domain.permission import MIN_GROUP_SIZE
+from loaders.days import days_of_employee
+from loaders.employees import employee_counts, employee_pages
+from resolvers.arguments import window_of
+from resolvers.connections import PageInfo, connection
+from resolvers.context import Context, Info, shown
+from resolvers.described import After, First, Month, Scope, Year
+from resolvers.inputs import EmployeeOrderField, OrgScope
+from resolvers.locations import check_year
+from resolvers.metrics import Metrics, metrics_of_days
+from resolvers.scope import scope_of
+
+CODE_BY_STATUS: Final = {
+    DayStatus.PRESENT: "P",
+    DayStatus.ABSENT: "A",
+    DayStatus.ON_LEAVE: "L",
+    DayStatus.HOLIDAY: "H",
+    DayStatus.WEEKLY_OFF: "W",
+    DayStatus.HALF_DAY: "HD",
+    DayStatus.INCOMPLETE: "MIS",
+    DayStatus.PENDING: "PEND",
+}
+NO_DAY: Final = "-"
+
+
+class MonthGridRow(msgspec.Struct, frozen=True):
+    """An employee's month: one code a day, and the figures."""
+
+    employee: EmployeeRow
+    codes: list[str]
+    totals: Metrics
+
+
+class MonthGrid(msgspec.Struct, frozen=True):
+    """A page of the grid."""
+
+    year: int
+    month: int
+    days: list[date]
+    rows: list[MonthGridRow]
+    page_info: PageInfo
+
+
+async def month_grid(
+    info: Info,
+    year: Year,
+    month: Month,
+    scope: Scope = strawberry.UNSET,
+    first: First = 100,
+    after: After = strawberry.UNSET,
+) -> MonthGrid:
+    """The month of the employees in scope who were employed in it, by name."""
+    context, viewer = info.context, info.context.require_viewer()
+    check_year(year)
+    if not 1 <= month <= 12:
+        raise BadUserInput(f"month: needed a number from 1 to 12, got {month}")
+    begin = date(year, month, 1)
+    end = plus_months(begin, 1) - ONE_DAY
+    people = await _people(context, scope, begin, end)
+    order = () if viewer.needs_groups else ((EmployeeOrderField.NAME.value, False),)
+    window = window_of(order, len(order) + 1, first, after)
+    if viewer.needs_groups and 0 < (await context.load(employee_counts, people) or 0) < MIN_GROUP_SIZE:
+        raise Forbidden(f"scope: needed a selection of at least {MIN_GROUP_SIZE} employees for an analyst")
+    page = await context.must(employee_pages, EmployeePageKey(people, order, window))
+    chosen = connection(
+        page, window, order, lambda: context.load(employee_counts, people), shown=lambda row: shown(viewer, row)
+    )
+    rows = await asyncio.gather(*(_row(context, person, begin, end) for person in chosen.nodes))
+    days = [begin + timedelta(days=number) for number in range((end - begin).days + 1)]
+    return MonthGrid(year, month, days, list(rows), chosen.page_info)
+
+
+async def _people(context: Context, scope: OrgScope | None, begin: date, end: date) -> EmployeeFilter:
+    found = await scope_of(context, scope, "scope")
+    return EmployeeFilter(
+        reach=context.require_viewer().seen,
+        **msgspec.structs.asdict(found),
+        on_date=None if found.shift_ids is None else end,
+        employed_from=begin,
+        employed_to=end,
+    )
+
+
+async def _row(context: Context, person: EmployeeRow, begin: date, end: date) -> MonthGridRow:
+    days = await context.must(days_of_employee, DaysOfEmployeeKey(person.id, begin, end))
+    by_date = {day.work_date: day for day in days}
+    length = (end - begin).days + 1
+    codes = [_code(by_date.get(begin + timedelta(days=number))) for number in range(length)]
+    return MonthGridRow(person, codes, metrics_of_days(days))
+
+
+def _code(day: DayRow | None) -> str:
+    return NO_DAY if day is None else CODE_BY_STATUS[day.status]
