@@ -66,9 +66,18 @@ def refusal(errors: Iterable[FormattedError], status: int, headers: Mapping[str,
 
 def refusal_of(error: RollcallError, status: int, headers: Mapping[str, str] | None = None) -> Answer:
     """An answer that consists of one of our own errors."""
-    extensions = {**getattr(error, "extensions", {}), "code": error.code}
-    entry = {"message": shortened(error.message), "extensions": extensions}
+    entry = {"message": shortened(error.message), "extensions": {**extensions_of(error), "code": error.code}}
     return refusal([entry], status, {**retry_header(error), **(headers or {})})
+
+
+def extensions_of(error: RollcallError) -> dict[str, object]:
+    """What stands beside the code of one of our own errors."""
+    match error:
+        case UserProblem():
+            return {"problem": error.error_code.value, "inputPath": error.path}
+        case Unavailable():
+            return {"retryAfter": error.retry_after_s}
+    return dict(getattr(error, "extensions", {}))
 
 
 def retry_header(error: BaseException | None) -> dict[str, str]:
@@ -106,12 +115,8 @@ def _strongest_retry(causes: Iterable[BaseException]) -> dict[str, str]:
 
 
 def _entry(error: GraphQLError, cause: BaseException, request_id: str) -> FormattedError:
-    if isinstance(cause, UserProblem):
-        return formatted(error, "BAD_USER_INPUT", cause.message, problem=cause.error_code.value, inputPath=cause.path)
-    if isinstance(cause, ClientError):
-        return formatted(error, cause.code, cause.message, **getattr(cause, "extensions", {}))
-    if isinstance(cause, Unavailable):
-        return formatted(error, cause.code, cause.message, retryAfter=cause.retry_after_s)
+    if isinstance(cause, ClientError | UserProblem | Unavailable):
+        return formatted(error, cause.code, cause.message, **extensions_of(cause))
     if isinstance(cause, GraphQLError) and not is_bug(cause):
         given = dict(cause.extensions or {})
         return formatted(error, str(given.pop("code", "BAD_USER_INPUT")), cause.message, **given)

@@ -59,7 +59,7 @@ class Envelope:
 
 
 def _missing(given: Iterable[tuple[bytes, bytes]], record: RequestRecord) -> Iterable[tuple[bytes, bytes]]:
-    names = {name.lower() for name, _ in given}
+    names = {name for name, _ in given}  # in lower case, as ASGI asks
     yield b"x-request-id", record.request_id.encode("ascii")
     yield from ((name, value) for name, value in SECURITY_HEADERS.items() if name not in names)
 

@@ -11,7 +11,7 @@ from graphql import OperationType
 from starlette.datastructures import Headers
 from starlette.types import Receive, Scope, Send
 
-from domain.errors import ClientError, Unavailable
+from domain.errors import ClientError, Unavailable, UserProblem
 from web.answers import Answer, masked, refusal, refusal_of
 from web.body import ClientGone, read_body
 from web.client_watch import ClientWatch
@@ -148,7 +148,7 @@ class GraphQLEndpoint:
                 return refusal_of(error, 503)
             case ClientError(code="UNAUTHENTICATED"):  # from the context factory: a token that is no longer good
                 return refusal_of(error, 401, {"WWW-Authenticate": 'Bearer error="invalid_token"'})
-            case ClientError():
+            case ClientError() | UserProblem():
                 refused = 403 if error.code == "FORBIDDEN" else request_error_status(exchange.media_type)
                 return refusal_of(error, refused)
         request_id = exchange.record.request_id

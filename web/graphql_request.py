@@ -11,6 +11,7 @@ import orjson
 from web.request_errors import RequestError, bad_request
 
 PARAMETERS = ("query", "operationName", "variables", "extensions")
+QUOTED_PARAMETERS = tuple(f'"{name}"'.encode() for name in PARAMETERS)
 DEEPEST_JSON = 64  # orjson encodes 254 levels; a JSON scalar may come back inside an answer
 MOST_URL_BYTES = 16_384
 
@@ -25,6 +26,8 @@ class GraphQLRequest(msgspec.Struct, frozen=True):
 
 def check_content_type(header: str | None, encoding: str | None) -> None:
     """A body must be uncompressed application/json in UTF-8."""
+    if header == "application/json" and encoding is None:
+        return
     media_type, *parameters = (part.strip().lower() for part in (header or "").split(";"))
     charset = dict(parameter.partition("=")[::2] for parameter in parameters).get("charset", "utf-8").strip('"')
     if media_type != "application/json" or charset not in ("utf-8", "utf8"):
@@ -47,7 +50,7 @@ def from_body(body: bytes) -> GraphQLRequest:
     if not isinstance(value, dict):
         raise bad_request(f'the request body: needed a JSON object with a "query", got {json_type(value)}')
     _refuse_depth(body, value)
-    if any(body.count(b'"%b"' % name.encode()) > 1 for name in PARAMETERS):
+    if any(body.count(quoted) > 1 for quoted in QUOTED_PARAMETERS):
         json.loads(body, object_pairs_hook=_refuse_duplicates)
     return from_parameters(value)
 

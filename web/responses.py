@@ -1,6 +1,7 @@
 """Sending bytes over ASGI, and the JSON problem (RFC 9457) of everything that is not GraphQL."""
 
 from collections.abc import Mapping
+from functools import lru_cache
 from http import HTTPStatus
 
 import orjson
@@ -17,13 +18,19 @@ async def send_bytes(
     send: Send, status: int, body: bytes, content_type: str | None, headers: Mapping[str, str] | None = None
 ) -> None:
     """Send a whole answer."""
-    lines = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in (headers or {}).items()]
+    lines = [header_line(name, value) for name, value in (headers or {}).items()]
     if content_type:
-        lines.append((b"content-type", content_type.encode("latin-1")))
+        lines.append(header_line("content-type", content_type))
     if status != HTTPStatus.NO_CONTENT:
         lines.append((b"content-length", b"%d" % len(body)))
     await send({"type": "http.response.start", "status": status, "headers": lines})
     await send({"type": "http.response.body", "body": body})
+
+
+@lru_cache(maxsize=256)
+def header_line(name: str, value: str) -> tuple[bytes, bytes]:
+    """A header as ASGI wants it."""
+    return name.lower().encode("latin-1"), value.encode("latin-1")
 
 
 def problem(status: int, code: str, detail: str, headers: Mapping[str, str] | None = None) -> Response:

@@ -11,7 +11,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from structlog.testing import capture_logs
 
-from domain.errors import Forbidden, Unauthenticated, Unavailable
+from domain.errors import ErrorCode, Forbidden, Unauthenticated, Unavailable, UserProblem
 from tests.web.asgi import Client, sample_app
 from web.health import health_routes
 from web.hosts import without_port
@@ -113,6 +113,7 @@ async def test_security_headers() -> None:
         (Unauthenticated("sign in first"), 401, "UNAUTHENTICATED"),
         (Forbidden("needs HR"), 403, "FORBIDDEN"),
         (Unavailable("the database is down", 7), 503, "SERVICE_UNAVAILABLE"),
+        (UserProblem(ErrorCode.CONFLICT, "somebody was faster"), 400, "BAD_USER_INPUT"),
         (RuntimeError("secret: hunter2"), 500, "INTERNAL_SERVER_ERROR"),
     ],
 )
@@ -190,6 +191,13 @@ async def test_cors() -> None:
     assert (reply.status, reply.headers.get("access-control-allow-origin")) == (400, None)
     closed = Client(sample_app())
     assert "access-control-allow-origin" not in (await closed.post({"query": "{hello}"}, headers=origin)).headers
+
+
+async def test_cors_for_anybody() -> None:
+    client = Client(sample_app(http=HttpSettings.of(cors_origins=("*",))))
+    reply = await client.post({"query": "{hello}"}, headers={"Origin": "https://any.example"})
+    assert (reply.status, reply.headers["access-control-allow-origin"]) == (200, "*")
+    assert "access-control-allow-credentials" not in reply.headers
 
 
 async def test_the_access_log_names_the_operation_and_no_person() -> None:

@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 import pytest
 from structlog.testing import capture_logs
 
-from domain.errors import Forbidden, RollcallError, Unauthenticated, Unavailable
+from domain.errors import ErrorCode, Forbidden, RollcallError, Unauthenticated, Unavailable, UserProblem
 from tests.web.asgi import Client, sample_app
 from tests.web.sample_schema import schema
 from web.documents import DocumentCache
@@ -222,6 +222,7 @@ async def test_a_user_problem_that_no_mutation_caught_keeps_its_message_and_path
             ("www-authenticate", 'Bearer error="invalid_token"'),
         ),
         (Forbidden("devices only"), 403, "FORBIDDEN", ("retry-after", None)),
+        (UserProblem(ErrorCode.INVALID, "no such day", ["date"]), 400, "BAD_USER_INPUT", ("retry-after", None)),
         (Unavailable("no database", 3), 503, "SERVICE_UNAVAILABLE", ("retry-after", "3")),
         (RuntimeError("secret: hunter2"), 500, "INTERNAL_SERVER_ERROR", ("retry-after", None)),
         (RollcallError("secret"), 500, "INTERNAL_SERVER_ERROR", ("retry-after", None)),
