@@ -252,3 +252,5 @@ async def chromium(path: str, folder: Path) -> AsyncIterator[Browser]:
         transport.close()
         os.killpg(pid, signal.SIGKILL)
         await asyncio.to_thread(os.waitpid, pid, 0)
+        # pytest keeps the folders of its last three runs; a profile is 15 MB.
+        await asyncio.to_thread(shutil.rmtree, folder / "profile", ignore_errors=True)
