@@ -22,7 +22,10 @@ _DRAWN: Final = (
     "attendance_day, attendance_stat, punch, leave_request, roster_day, shift_assignment, employee_posting, employee,"
     " device, department, holiday, location, work_week_off, work_week, shift_rule, shift, leave_type, demo_company"
 )
-_NUMBERED: Final = ("work_week", "location", "department", "shift", "shift_rule", "employee", "device", "leave_type")
+_NUMBERED: Final = (
+    *("work_week", "location", "department", "shift", "shift_rule", "employee", "device", "leave_type"),
+    *("app_user", "role_grant"),
+)
 
 
 class DemoCompanyRow(Row, frozen=True, array_like=True):

@@ -16,18 +16,27 @@ def demo(
     days: Annotated[int, typer.Option(min=1, max=3_660, help="How many days of attendance, ending today.")] = 90,
     seed: Annotated[int, typer.Option(min=0, max=2**31, help="The same seed gives the same company.")] = 7,
     database_url: Annotated[
-        str, typer.Option(envvar="DATABASE_URL", help="postgresql+asyncpg://user:password@host/database")
+        str, typer.Option(envvar="DATABASE_URL", help="Where PostgreSQL is: postgresql://user:password@host/database")
     ] = "",
 ) -> None:
     """Fill an empty database with a company whose days are derived from raw punches."""
-    if not database_url:
-        typer.echo("no database: set DATABASE_URL or give --database-url postgresql+asyncpg://user@host/name", err=True)
-        raise typer.Exit(2)
+    address = _address(database_url)
     try:
-        asyncio.run(_fill(database_url, employees, days, seed))
+        asyncio.run(_fill(address, employees, days, seed))
     except RollcallError as error:
         typer.echo(error.message, err=True)
         raise typer.Exit(1) from None
+
+
+def _address(given: str) -> str:
+    from web.settings import POSTGRESQL
+
+    scheme, _, rest = given.partition("://")
+    if scheme in POSTGRESQL.schemes and rest:
+        return f"{POSTGRESQL.becomes}://{rest}"
+    got = f"got one that begins with {scheme[:20]!r}" if given else "none was given"
+    typer.echo(f"DATABASE_URL or --database-url: needed {POSTGRESQL.needed}, {got}", err=True)
+    raise typer.Exit(2)
 
 
 async def _fill(database_url: str, employees: int, days: int, seed: int) -> None:
@@ -35,10 +44,12 @@ async def _fill(database_url: str, employees: int, days: int, seed: int) -> None
     from db.migrate import upgrade
     from ops.demo import DEMO_PASSWORD, DEMO_USERS, fill_demo
 
-    await upgrade(database_url)
     database = Database(database_url, application="rollcall demo")
     console = Console()
     try:
+        async with database.read():  # says it plainly when nobody answers
+            pass
+        await upgrade(database_url)
         with _bar(console) as bar:
             task = bar.add_task("Filling in the demo company", total=employees * days)
             await fill_demo(

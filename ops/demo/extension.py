@@ -62,7 +62,7 @@ class Extension(msgspec.Struct, frozen=True):
     @property
     def days(self) -> tuple[date, date]:
         """The first and last date on which something can have happened."""
-        return self.since.date() - UNFINISHED, last_begun(self.now)
+        return max(self.plan.first, self.since.date() - UNFINISHED), last_begun(self.now)
 
     def chunks(self) -> Iterator[list[EmployeeId]]:
         """The employees, in runs for one transaction each."""

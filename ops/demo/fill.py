@@ -6,7 +6,6 @@ interrupted, and the next one starts anew.
 """
 
 import asyncio
-import os
 from collections.abc import Callable, Iterator
 from datetime import date, datetime, timedelta
 from typing import Final
@@ -34,6 +33,7 @@ from ops.demo.rows import company_rows, employee_row
 from ops.demo.share import Share, run_aside, write_share
 from ops.demo.users import DEMO_PASSWORD, SignedIn, signed_in, user_rows
 from web.passwords import hash_password
+from web.settings import usable_cores
 
 Progress = Callable[[int, int], None]
 
@@ -52,7 +52,7 @@ async def is_empty(database: Database) -> bool:
         return not await is_inhabited(connection) or await _interrupted(connection)
 
 
-async def fill_demo(  # noqa: PLR0917 - may all be given by name
+async def fill_demo(
     database: Database, employees: int, days: int, seed: int, now: datetime, progress: Progress
 ) -> None:
     """Put a company of `employees` with `days` days until `now` into an empty database.
@@ -113,7 +113,7 @@ async def _write_people(
         done += employees * days
         progress(done, total)
 
-    processes = 1 if total < SMALL else os.cpu_count() or 1
+    processes = 1 if total < SMALL else usable_cores()
     share = Share(plan, now, people.employees)
     if processes == 1:
         await write_share(database, share, advanced)

@@ -11,6 +11,8 @@ from domain.ids import DepartmentId, EmployeeId
 from ops.demo.places import PLACE_CYCLE, Place
 
 PEOPLE_PER_TEAM: Final = 12
+FEWEST_DIVISIONS: Final = 4
+"""Small companies too have offices, a plant, a call centre and stores, with all patterns of shifts."""
 
 
 class Pattern(StrEnum):
@@ -76,7 +78,7 @@ class Organisation:
     def __init__(self, employees: int) -> None:
         self.employees = employees
         self.teams_count = max(1, employees // PEOPLE_PER_TEAM)
-        self.divisions_count = max(1, isqrt(self.teams_count))
+        self.divisions_count = min(self.teams_count, max(FEWEST_DIVISIONS, isqrt(self.teams_count)))
         self.units: Sequence[Unit] = [
             self._unit(number) for number in range(1, 2 + self.divisions_count + self.teams_count)
         ]

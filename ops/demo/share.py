@@ -5,9 +5,10 @@ standard output, and ends when nobody reads that any more.
 """
 
 import asyncio
-import contextlib
 import gc
+import os
 import sys
+import traceback
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
@@ -120,8 +121,13 @@ def main() -> None:
     """Carry out the order on standard input."""
     order = msgspec.json.decode(sys.stdin.buffer.read(), type=Order)
     gc.set_threshold(GARBAGE_THRESHOLD)
-    with contextlib.suppress(BrokenPipeError):  # whoever ordered this is gone
+    try:
         asyncio.run(_carry_out(order))
+    except BrokenPipeError:  # whoever ordered this is gone
+        os._exit(1)
+    except Exception as error:
+        traceback.print_exc()
+        sys.exit(f"{type(error).__name__}: {str(error).partition(chr(10))[0]}")
 
 
 if __name__ == "__main__":
