@@ -1,4 +1,5 @@
 // Builds dist/: gzipped files named by their content, the page that names them, and the licences of what is inside.
+import { createHash } from "node:crypto";
 import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { gzipSync } from "node:zlib";
@@ -45,6 +46,16 @@ async function licenceOf(folder) {
   return `${name} ${version}: ${license}\n\n${text}`.trim();
 }
 
+/** What dist/ was built from, so that a test can say when it is stale. */
+async function hashOfSources() {
+  const inside = await readdir("src", { recursive: true, withFileTypes: true });
+  const names = inside.filter((entry) => entry.isFile()).map((entry) => `${entry.parentPath}/${entry.name}`);
+  const hash = createHash("sha256");
+  for (const name of [...names, "build.mjs", "explorer_patch.mjs", "package-lock.json"].sort())
+    hash.update(`${name}\0`).update(await readFile(name)).update("\0");
+  return hash.digest("hex");
+}
+
 await rm("dist", { recursive: true, force: true });
 await mkdir(ASSETS, { recursive: true });
 const workers = await build({ ...SHARED, format: "iife", entryPoints: WORKERS, entryNames: "[name].worker-[hash]" });
@@ -68,6 +79,7 @@ const html = (await readFile("src/index.html", "utf8"))
   .replace("{{style}}", outputOf(page.metafile, "page", ".css"))
   .replace("{{script}}", outputOf(page.metafile, "page", ".js"));
 await writeFile("dist/index.html", html);
+await writeFile("dist/sources.sha256", `${await hashOfSources()}\n`);
 const licences = await Promise.all(packagesIn([workers.metafile, page.metafile]).map(licenceOf));
 await writeFile("dist/LICENCES.txt", `${licences.join(`\n\n${"-".repeat(80)}\n\n`)}\n`);
 // A stylesheet of a chunk is never loaded: esbuild puts what it imports into the page's stylesheet too.

@@ -16,7 +16,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from web.documents import DocumentCache
 from web.graphiql_routes import DemoUser, graphiql_routes
+from web.http_settings import LimitSettings
 
 CONTRACT = Path(__file__).parents[2] / "contract" / "schema.graphql"
 PASSWORD = "correct horse"
@@ -117,6 +119,7 @@ class Company:
     grants: list[str] = field(default_factory=list)
     tokens: set[str] = field(default_factory=set)
     refresh_token: str | None = None
+    expires_in_s: int = 900
     arguments: list[dict[str, Any]] = field(default_factory=list)
 
     def forget_tokens(self) -> None:
@@ -131,7 +134,7 @@ class Company:
         access_token, self.refresh_token = f"access-{len(self.grants)}", f"refresh-{len(self.grants)}"
         self.tokens.add(access_token)
         answer = {"access_token": access_token, "refresh_token": self.refresh_token}
-        return JSONResponse(answer | {"expires_in": 900, "token_type": "Bearer"})
+        return JSONResponse(answer | {"expires_in": self.expires_in_s, "token_type": "Bearer"})
 
     async def graphql(self, request: Request) -> Response:
         body = await request.json()
@@ -141,6 +144,7 @@ class Company:
         if name != "IntrospectionQuery" and (authorization or "").removeprefix("Bearer ") not in self.tokens:
             error = {"message": "You are not signed in.", "extensions": {"code": "UNAUTHENTICATED"}}
             return JSONResponse({"data": None, "errors": [error]})
+        self._price(body)
         root = {
             "today": lambda _info, **_: TODAY,
             "employees": lambda _info, **_: EMPLOYEES,
@@ -150,6 +154,13 @@ class Company:
         }
         result = graphql_sync(self.schema, body["query"], root, None, body.get("variables"), name)
         return JSONResponse(result.formatted)
+
+    def _price(self, body: dict[str, Any]) -> None:
+        """Put the operation to the service's own limits; what breaks one is a status of 500 and so a failed test."""
+        limits = LimitSettings()
+        document = DocumentCache(self.schema, limits, introspection=True).get(body["query"])
+        assert document.errors == ()
+        assert document.operation(body.get("operationName")).cost.under(body.get("variables") or {}) <= limits.cost
 
     def _saw(self, arguments: dict[str, Any], answer: Any) -> Any:
         self.arguments.append(arguments)

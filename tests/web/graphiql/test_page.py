@@ -228,6 +228,27 @@ async def test_a_token_that_is_no_longer_taken_is_refreshed_and_the_operation_se
     assert company.asked[1:] == [("Today", "Bearer access-1"), ("Today", "Bearer access-2")]
 
 
+async def test_a_token_that_is_about_to_expire_is_refreshed_first(page: Page, company: Company) -> None:
+    company.expires_in_s = 20
+    await page.click_button("HR")
+    await page.until_text(SIGNED_IN, HR.email)
+    company.expires_in_s = 900
+    await page.click(RUN)
+    await page.until_text(RESPONSE, '"inNow": 1234')
+    assert company.grants == ["password", "refresh_token"]
+    assert company.asked[1:] == [("Today", "Bearer access-2")]
+
+
+async def test_the_header_can_be_taken_to_other_clients(page: Page) -> None:
+    await page.browser.call("Browser.grantPermissions", permissions=["clipboardReadWrite", "clipboardSanitizedWrite"])
+    await page.call("Emulation.setFocusEmulationEnabled", enabled=True)
+    await page.click_button("HR")
+    await page.until_text(SIGNED_IN, HR.email)
+    await page.click_button("Copy header")
+    await page.until("[...document.querySelectorAll('button')].some((b) => b.innerText === 'Copied')")
+    assert await page.evaluate("navigator.clipboard.readText()") == "Authorization: Bearer access-1"
+
+
 async def test_a_session_that_cannot_be_refreshed_ends_in_words(page: Page, company: Company) -> None:
     await page.click_button("HR")
     await page.until_text(SIGNED_IN, HR.email)
@@ -258,12 +279,34 @@ async def test_without_the_demo_nobody_is_offered(browser: Browser, company: Com
         assert await page.evaluate("document.querySelector('.demo-users')") is None
 
 
-async def test_a_small_window_shows_the_result_below_the_operation(page: Page) -> None:
-    await page.resize(390, 844)
-    query, response = [
-        await page.until(f"document.querySelector('{part}').getBoundingClientRect().toJSON()")
-        for part in (".graphiql-query-editor", ".graphiql-response")
+async def boxes(page: Page, *selectors: str) -> list[dict[str, float]]:
+    return [
+        await page.until(f"document.querySelector('{each}').getBoundingClientRect().toJSON()") for each in selectors
     ]
-    assert response["top"] >= query["bottom"]
-    assert min(query["width"], response["width"]) > 250
+
+
+async def test_a_laptop_shows_all_of_it_beside_each_other(page: Page) -> None:
+    await page.resize(1280, 800)
+    explorer, query, response, csv = await boxes(
+        page, ".graphiql-plugin", ".graphiql-query-editor", ".graphiql-response", ".download"
+    )
+    assert explorer["right"] <= query["left"]
+    assert query["right"] <= response["left"]
+    assert min(explorer["width"], query["width"], response["width"]) > 280
+    assert csv["bottom"] <= 800
+    assert await page.evaluate("[document.documentElement.scrollWidth, document.documentElement.scrollHeight]") == [
+        1280,
+        800,
+    ]
+
+
+async def test_a_small_window_shows_all_of_it_below_each_other(page: Page) -> None:
+    await page.resize(390, 844)
+    explorer, query, response, csv = await boxes(
+        page, ".graphiql-plugin", ".graphiql-query-editor", ".graphiql-response", ".download"
+    )
+    assert explorer["bottom"] <= query["top"]
+    assert query["bottom"] <= response["top"]
+    assert response["bottom"] <= csv["bottom"]
+    assert min(explorer["width"], query["width"], response["width"]) > 250
     assert await page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")

@@ -3,7 +3,7 @@ import { useGraphiQL, useGraphiQLActions } from "@graphiql/react";
 import { type FormEvent, type MouseEvent, useEffect, useState, useSyncExternalStore } from "react";
 import { useEditorOptions } from "./editor_options";
 import type { Example } from "./examples";
-import { endingReason, signedInEmail, signIn, signOut, subscribe } from "./session";
+import { accessToken, endingReason, signedInEmail, signIn, signOut, subscribe } from "./session";
 
 interface DemoUser {
   email: string;
@@ -74,12 +74,28 @@ function SignInForm({ isBusy, attempt }: Attempt) {
   );
 }
 
+/** The header for curl or a notebook; browsers let only https and localhost copy. */
+function CopyHeader() {
+  const [isCopied, setCopied] = useState(false);
+  async function copy(): Promise<void> {
+    await navigator.clipboard.writeText(`Authorization: Bearer ${await accessToken()}`);
+    setCopied(true);
+    setTimeout(() => setCopied(false), 3000);
+  }
+  return (
+    <button type="button" onClick={() => void copy()} title="Copy the Authorization header, for curl or a notebook">
+      {isCopied ? "Copied" : "Copy header"}
+    </button>
+  );
+}
+
 function SignedIn({ email }: { email: string }) {
   return (
     <div className="signed-in">
       <span role="status" title="Requests carry an Authorization header with your token">
         Signed in as <strong>{email}</strong>
       </span>
+      {isSecureContext && <CopyHeader />}
       <button type="button" onClick={signOut}>
         Sign out
       </button>
