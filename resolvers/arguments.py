@@ -19,6 +19,7 @@ from resolvers.inputs import DateRange, PeriodInput
 
 T = TypeVar("T")
 MOST_ROWS: Final = 500
+DEFAULT_ROWS: Final = 50
 MOST_DAYS: Final = 800
 MOST_IDS: Final = 1_000
 EARLIEST: Final = date(2000, 1, 1)
@@ -77,8 +78,10 @@ async def period_of(context: Context, period: PeriodInput, where: str, most_days
 
 
 def size_of(first: int | None, where: str = "first", most: int = MOST_ROWS) -> int:
-    """A page size within bounds."""
-    if first is None or not 0 <= first <= most:
+    """A page size within bounds; null is DEFAULT_ROWS."""
+    if first is None:
+        return DEFAULT_ROWS
+    if not 0 <= first <= most:
         raise BadUserInput(f"{where}: needed a whole number from 0 to {most}, got {first}")
     return first
 

@@ -15,7 +15,7 @@ BY_NAME = (("NAME", False),)
 
 
 async def employees_below(
-    context: Context, parent: Parent, parent_id: int, first: int, after: str | None
+    context: Context, parent: Parent, parent_id: int, first: int | None, after: str | None
 ) -> Connection[EmployeeRow]:
     """By name, or by id when some are seen under a pseudonym only."""
     viewer = context.require_viewer()

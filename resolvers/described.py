@@ -8,7 +8,7 @@ import strawberry
 from domain.enums import Role
 from resolvers.inputs import AttendanceFilter, AttendanceOrder, EmployeeFilter, EmployeeOrder, OrgScope, PeriodInput
 
-First: TypeAlias = Annotated[int, strawberry.argument(description="How many at most, from 0 to 500.")]
+First: TypeAlias = Annotated[int | None, strawberry.argument(description="How many at most, from 0 to 500.")]
 After: TypeAlias = Annotated[str | None, strawberry.argument(description="Only what follows this cursor.")]
 Last: TypeAlias = Annotated[
     int | None, strawberry.argument(description="How many at most, counted from the end; `first` does not matter then.")
@@ -25,7 +25,7 @@ GlobalIds: TypeAlias = Annotated[list[strawberry.ID], strawberry.argument(descri
 MaybeId: TypeAlias = Annotated[strawberry.ID | None, strawberry.argument(description="A global id.")]
 EmployeeNo: TypeAlias = Annotated[str | None, strawberry.argument(description="The employee number, in any case.")]
 Day: TypeAlias = Annotated[date, strawberry.argument(description="The work date.")]
-RootsOnly: TypeAlias = Annotated[bool, strawberry.argument(description="Only departments without a parent.")]
+RootsOnly: TypeAlias = Annotated[bool | None, strawberry.argument(description="Only departments without a parent.")]
 EmployeeOrders: TypeAlias = Annotated[
     list[EmployeeOrder] | None, strawberry.argument(description="In which order; by name by default.")
 ]

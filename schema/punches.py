@@ -1,0 +1,24 @@
+"""Punches as the API shows them."""
+
+import strawberry
+
+from db.rows import PunchRow
+from domain.enums import PunchDirection, PunchSource
+from resolvers import punches as resolve
+from schema.employees import Employee
+from schema.node import Node, rows_of
+from schema.zoned_time import ZonedTime
+
+
+@strawberry.type(description="A punch as it was made; a wrong one is voided, never changed.")
+class Punch(Node):
+    is_type_of = rows_of(PunchRow)
+    employee = strawberry.field(resolver=resolve.employee, graphql_type=Employee, description="Who punched.")
+    at = strawberry.field(resolver=resolve.at, graphql_type=ZonedTime, description="When.")
+    direction: PunchDirection = strawberry.field(description="Which way.")
+    source: PunchSource = strawberry.field(description="Where it comes from.")
+    device = strawberry.field(resolver=resolve.device, description="The code of the punch clock; null without one.")
+    note: str | None = strawberry.field(description="What the employee wrote.")
+    outside_geofence: bool = strawberry.field(description="Whether it was made outside the fence of the location.")
+    voided: bool = strawberry.field(description="Whether it no longer counts.")
+    void_reason: str | None = strawberry.field(description="Why not.")

@@ -1,0 +1,92 @@
+"""Scalars: how dates, instants, wall-clock times and zones are written, and the messages when they are not."""
+
+from collections.abc import Callable
+from datetime import UTC, date, datetime, time
+from typing import Any, Final, NewType, TypeVar
+from zoneinfo import available_timezones
+
+import strawberry
+from strawberry.types.scalar import ScalarDefinition, scalar
+
+T = TypeVar("T")
+TimeZone = NewType("TimeZone", str)
+
+
+def _parsed(parse: Callable[[str], T], needed: str) -> Callable[[Any], T]:
+    def parse_value(value: Any) -> T:
+        try:
+            if not isinstance(value, str):
+                raise ValueError
+            return parse(value)
+        except ValueError:
+            raise ValueError(f"needed {needed}, got {str(value)[:60]!r}") from None
+
+    return parse_value
+
+
+def _instant(text: str) -> datetime:
+    found = datetime.fromisoformat(text)
+    if found.tzinfo is None:
+        raise ValueError
+    return found.astimezone(UTC)
+
+
+def _date(text: str) -> date:
+    if len(text) != 10:
+        raise ValueError
+    return date.fromisoformat(text)
+
+
+def _local_time(text: str) -> time:
+    found = time.fromisoformat(text)
+    if found.tzinfo is not None or found.second or found.microsecond:
+        raise ValueError
+    return found
+
+
+def _time_zone(text: str) -> TimeZone:
+    if text not in available_timezones():
+        raise ValueError
+    return TimeZone(text)
+
+
+def shown_instant(value: datetime) -> str:
+    """An instant in UTC, to the second unless it has a fraction."""
+    return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+DATE: Final = scalar(
+    name="Date",
+    description="A calendar date as ISO 8601 writes it, without a time: 2026-03-17.",
+    serialize=date.isoformat,
+    parse_value=_parsed(_date, "a date like 2026-03-17"),
+)
+DATE_TIME: Final = scalar(
+    name="DateTime",
+    description="An instant as RFC 3339 writes it; given out in UTC: 2026-03-17T03:33:00Z.",
+    serialize=shown_instant,
+    parse_value=_parsed(_instant, "an instant with its offset like 2026-03-17T09:03:00+05:30"),
+)
+LOCAL_TIME: Final = scalar(
+    name="LocalTime",
+    description="A wall-clock time: 09:03.",
+    serialize=lambda value: value.strftime("%H:%M"),
+    parse_value=_parsed(_local_time, "a wall-clock time like 09:03"),
+)
+TIME_ZONE: Final = scalar(
+    name="TimeZone",
+    description="A time zone by its IANA name: Asia/Kolkata.",
+    serialize=str,
+    parse_value=_parsed(_time_zone, "an IANA time zone like Asia/Kolkata"),
+)
+JSON_VALUE: Final = scalar(
+    name="JSON", description="Any JSON value.", serialize=lambda value: value, parse_value=lambda value: value
+)
+
+SCALARS: Final[dict[object, ScalarDefinition]] = {
+    date: DATE,
+    datetime: DATE_TIME,
+    time: LOCAL_TIME,
+    TimeZone: TIME_ZONE,
+    strawberry.scalars.JSON: JSON_VALUE,
+}
