@@ -1,5 +1,6 @@
 """Requests of every unreasonable kind, and what no answer to them may be."""
 
+import re
 from typing import Any
 
 import orjson
@@ -37,6 +38,7 @@ json_values = st.recursive(
 )
 token_soups = st.lists(st.sampled_from(TOKENS) | st.text(max_size=5), max_size=30).map(" ".join)
 header_values = st.text(st.characters(min_codepoint=32, max_codepoint=255), max_size=30)
+literals = st.text().map(nodes.String) | st.integers().map(nodes.Int) | st.floats(allow_nan=False).map(nodes.Float)
 odd_headers = st.dictionaries(
     st.sampled_from(
         ("accept", "authorization", "content-encoding", "content-length", "content-type", "origin", "x-request-id")
@@ -51,7 +53,8 @@ odd_headers = st.dictionaries(
 
 def documents(schema: str) -> st.SearchStrategy[str]:
     """Valid documents, torn ones and soups of tokens."""
-    valid = from_schema(schema, custom_scalars={"JSON": st.text().map(nodes.String) | st.integers().map(nodes.Int)})
+    scalars = set(re.findall(r"^scalar (\w+)", schema, re.MULTILINE))
+    valid = from_schema(schema, custom_scalars=dict.fromkeys(scalars, literals))
     return valid | st.builds(_torn, valid, st.integers(0, 400), st.integers(0, 40), token_soups) | token_soups
 
 
