@@ -64,6 +64,11 @@ def cost(query: str, schema: GraphQLSchema = CONTRACT, **variables: Any) -> int:
         ("{employees(first: 5) {edges {node {id}}}}", 5 + 5 * (1 + 1)),
         ("{employees(first: 5) {edges {node {department {id}}}}}", 5 + 5 * (1 + 1 + 1)),
         ("{employees(first: 5) {nodes {reports(first: 4) {nodes {id}}}}}", 5 + 5 * (1 + 1 + 4)),
+        ("{employees(first: 500) {nodes {manager {reports(first: 500) {nodes {id}}}}}}", 252_000),  # of docs/errors
+        (
+            f"{{employees(first: 200) {{nodes {{department {{id}} attendance(period: {MARCH_1_TO_20}) {{id}}}}}}}}",
+            4_600,
+        ),
         ("{users(first: 7) {id}}", 7),
         ('{nodes(ids: ["a", "b", "c"]) {id}}', 3),
         ('{nodes(ids: ["a", "b", "c"]) {... on Employee {department {id}}}}', 3 * (1 + 1)),
