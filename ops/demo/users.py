@@ -15,6 +15,7 @@ from ops.demo.company import Blueprint
 from ops.demo.organisation import Organisation, Pattern
 from ops.demo.people import Person
 from ops.demo.places import PLACES
+from ops.demo.plans import period_of, planned
 
 DEMO_PASSWORD: Final = "rollcall-demo"  # noqa: S105
 DEMO_USERS: Final[Sequence[tuple[str, str]]] = (
@@ -56,7 +57,7 @@ def signed_in(plan: Blueprint, company: Company, now: datetime) -> SignedIn:
     """Choose a division's leader, and an employee on a day shift where it is working time if there is one."""
     organisation = plan.organisation()
     candidates = list(_ordinary(plan, organisation))
-    at_work = (person.id for person in candidates if _is_at_work(person, company, now))
+    at_work = (person.id for person in candidates if _is_at_work(person, plan.seed, company, now))
     member = next(at_work, candidates[0].id if candidates else None)
     return SignedIn(EmployeeId(min(2, plan.employees)), member)
 
@@ -88,9 +89,12 @@ def _ordinary(plan: Blueprint, organisation: Organisation) -> Iterator[Person]:
             yield person
 
 
-def _is_at_work(person: Person, company: Company, now: datetime) -> bool:
-    """Whether it is working time where somebody works; leave is not looked at."""
+def _is_at_work(person: Person, seed: int, company: Company, now: datetime) -> bool:
+    """Whether it is working time where somebody works, who is not on leave."""
     local = now.astimezone(ZoneInfo(person.place.time_zone))
     facts = company.locations[person.place.id]
     kind, _ = day_type_of(local.date(), facts.holidays.get(local.date()), facts.work_week, None)
+    period = period_of(local.date())
+    if any(leave.halves_on(local.date()) for leave in planned(person, seed, period, period).leaves):
+        return False
     return kind is DayType.WORKING and _FIRST_HOUR <= local.hour < _LATEST_HOUR

@@ -2,11 +2,15 @@
 
 import asyncio
 import re
+import subprocess
+import sys
+import time
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, date, datetime, timedelta
 from hashlib import blake2b
 from typing import Any
 
+import psutil
 import pytest
 from sqlalchemy import text
 from typer.testing import CliRunner
@@ -16,7 +20,7 @@ from db.database import Database
 from db.days import derive_days
 from db.demo import demo_company, insert_rows, lock_demo
 from db.embedded import lease
-from db.embedded.lease import FOR_TESTS
+from db.embedded.lease import CHECKOUT, FOR_TESTS
 from db.migrate import upgrade
 from domain.attendance.work_days import zone
 from domain.ids import EmployeeId
@@ -231,6 +235,18 @@ async def test_a_process_that_fails_is_named(empty: Database, monkeypatch: pytes
     assert await is_empty(empty) is True
 
 
+async def test_a_killed_filling_leaves_no_process_and_nothing_to_serve(empty: Database) -> None:
+    command = [sys.executable, "-m", "ops", "demo", "--employees", "3000", "--database-url", empty.url]
+    with subprocess.Popen(command, cwd=CHECKOUT, stdout=subprocess.DEVNULL) as filling:
+        deadline = time.monotonic() + 30
+        while not (children := psutil.Process(filling.pid).children()):
+            assert filling.poll() is None and time.monotonic() < deadline
+            time.sleep(0.02)
+        filling.kill()
+    assert psutil.wait_procs(children, timeout=30)[1] == []
+    assert await is_empty(empty) is True
+
+
 async def test_only_one_fills_at_a_time(empty: Database) -> None:
     async with empty.transaction() as other:
         assert await lock_demo(other, wait=False) is True
@@ -292,8 +308,8 @@ async def test_an_older_company_is_brought_up_to_the_present_once(filled: Databa
 async def test_in_two_steps_or_in_one_comes_to_the_same_over_the_end_of_a_year(
     filled: Database, also_filled: Database
 ) -> None:
-    end = NOW + timedelta(days=75, hours=7)
-    for step in (NOW + timedelta(hours=2), NOW + timedelta(days=40, hours=11), end):
+    end = NOW + timedelta(days=50, hours=7)
+    for step in (NOW + timedelta(hours=2), NOW + timedelta(days=20, hours=11), end):
         await bring_up_to_date(filled, step, lambda done, total: None)
     await bring_up_to_date(also_filled, end, lambda done, total: None)
     assert await digest(filled, *ALL_TABLES) == await digest(also_filled, *ALL_TABLES)
