@@ -12,6 +12,7 @@ from graphql import (
     build_schema,
     get_introspection_query,
     parse,
+    validate,
     value_from_ast_untyped,
 )
 
@@ -21,6 +22,7 @@ from web.http_settings import LimitSettings
 from web.limits import DocumentPass
 
 LIST_SIZE = 10
+TODAY = "filter: {period: {relative: TODAY}}"
 MARCH_1_TO_20 = '{range: {from: "2026-03-01", to: "2026-03-20"}}'
 
 
@@ -59,7 +61,7 @@ def cost(query: str, schema: GraphQLSchema = CONTRACT, **variables: Any) -> int:
         ("{employees(first: -5) {nodes {id}}}", 0),
         ("{employees(last: 7) {nodes {id}}}", 7 + 7),
         ("{employees(first: 3, last: 7) {nodes {id}}}", 7 + 7),
-        ("{attendance(filter: {}, first: 5) {totalCount}}", 5 + 10),
+        ("{attendance(filter: {period: {relative: TODAY}}, first: 5) {totalCount}}", 5 + 10),
         ("{employees(first: 5) {pageInfo {endCursor}}}", 5 + 1),
         ("{employees(first: 5) {edges {node {id}}}}", 5 + 5 * (1 + 1)),
         ("{employees(first: 5) {edges {node {department {id}}}}}", 5 + 5 * (1 + 1 + 1)),
@@ -73,9 +75,12 @@ def cost(query: str, schema: GraphQLSchema = CONTRACT, **variables: Any) -> int:
         ('{nodes(ids: ["a", "b", "c"]) {id}}', 3),
         ('{nodes(ids: ["a", "b", "c"]) {... on Employee {department {id}}}}', 3 * (1 + 1)),
         ("{monthGrid(year: 2026, month: 3, first: 20) {days rows {codes employee {id}}}}", 20 * 2 + 20 * (1 + 1)),
-        ("{attendance(filter: {}, first: 5) {nodes {explain {step}}}}", 5 + 5 * (1 + 5 + LIST_SIZE)),
-        ("{stats(filter: {}) {rows {metrics {workedMinutes}}}}", 20 + LIST_SIZE * (1 + 1)),
-        ("{today {present}}", 10),
+        (
+            "{attendance(filter: {period: {relative: TODAY}}, first: 5) {nodes {explain {step}}}}",
+            5 + 5 * (1 + 5 + LIST_SIZE),
+        ),
+        ("{stats(filter: {period: {relative: TODAY}}) {rows {metrics {workedHours}}}}", 20 + LIST_SIZE * (1 + 1)),
+        ("{today {inNow}}", 10),
         (f"{{employee {{attendance(period: {MARCH_1_TO_20}) {{id}}}}}}", 1 + 20),
         ("{employee {attendance(period: {relative: LAST_90_DAYS}) {id punches {id}}}}", 1 + 90 * (1 + LIST_SIZE)),
         ('{employee {attendance(period: {payPeriodId: "x"}) {id}}}', 1 + 31),
@@ -88,6 +93,7 @@ def cost(query: str, schema: GraphQLSchema = CONTRACT, **variables: Any) -> int:
 )
 def test_cost(query: str, expected: int) -> None:
     assert cost(query) == expected
+    assert "unknown" in query or validate(CONTRACT, parse(query)) == []
 
 
 @pytest.mark.parametrize(
