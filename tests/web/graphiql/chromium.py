@@ -42,6 +42,7 @@ class Page:
 
     browser: "Browser"
     session: str
+    context: str
     requests: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
     attached: list["asyncio.Task[None]"] = field(default_factory=list)
@@ -187,23 +188,37 @@ class Browser:
             else:
                 answer.set_result(message["result"])
 
-    async def open(self, url: str) -> Page:
-        target = (await self.call("Target.createTarget", url="about:blank"))["targetId"]
+    @asynccontextmanager
+    async def opened(self, url: str) -> AsyncIterator[Page]:
+        """Open a page in a context of its own: nothing is stored yet, and nothing stays."""
+        context = (await self.call("Target.createBrowserContext"))["browserContextId"]
+        target = (await self.call("Target.createTarget", url="about:blank", browserContextId=context))["targetId"]
         session = (await self.call("Target.attachToTarget", targetId=target, flatten=True))["sessionId"]
-        page = self.page = Page(self, session)
-        await page.watch(session)
+        page = self.page = Page(self, session, context)
+        try:
+            await self._prepare(page)
+            await page.go("Page.navigate", url=url)
+            yield page
+        finally:
+            self.page = None
+            for task in page.attached:
+                task.cancel()
+            await asyncio.gather(*page.attached, return_exceptions=True)
+            await self.call("Target.disposeBrowserContext", browserContextId=context)
+
+    async def _prepare(self, page: Page) -> None:
+        await page.watch(page.session)
         await page.call("Audits.enable")
         await page.call("Page.enable")
         await page.call("Target.setAutoAttach", autoAttach=True, waitForDebuggerOnStart=True, flatten=True)
         await self.call(
             "Browser.setDownloadBehavior",
             behavior="allowAndName",
+            browserContextId=page.context,
             downloadPath=str(self.downloads),
             eventsEnabled=True,
         )
         await page.resize(1440, 900)
-        await page.go("Page.navigate", url=url)
-        return page
 
 
 def _start(path: str, folder: Path) -> tuple[int, int, int]:
@@ -244,10 +259,8 @@ async def chromium(path: str, folder: Path) -> AsyncIterator[Browser]:
     try:
         yield browser
     finally:
-        tasks = [reading, *(browser.page.attached if browser.page else ())]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        reading.cancel()
+        await asyncio.gather(reading, return_exceptions=True)
         commands.close()
         transport.close()
         os.killpg(pid, signal.SIGKILL)

@@ -31,7 +31,7 @@ OPERATION_BY_FILE = {
     "check_in.graphql": "CheckIn",
 }
 # What fits beside the explorer in a window of 1280 x 800.
-LINE_LENGTH = 34
+LINE_LENGTH = 30
 LATER_TYPES = {
     *("LeaveType", "LeaveBalance", "LeaveRequest", "CorrectionRequest", "Approvable", "ApprovalStep"),
     *("ApprovalConnection", "AuditEvent", "AuditConnection", "PayPeriod", "PeriodLocked"),
@@ -109,7 +109,7 @@ def test_late_this_month_is_a_statistic_of_departments() -> None:
 @pytest.mark.parametrize("file_name", OPERATION_BY_FILE)
 def test_an_example_fits_the_editor(file_name: str) -> None:
     lines = (EXAMPLES / file_name).read_text().splitlines()
-    assert [line for line in lines if len(line) > LINE_LENGTH] == []
+    assert [line for line in lines if len(line) > LINE_LENGTH and not line.startswith("query ")] == []
 
 
 def test_these_are_all_the_examples() -> None:

@@ -5,15 +5,15 @@ import json
 import re
 from collections.abc import AsyncIterator
 from datetime import date
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+import pytest_asyncio
 
 from tests.web.graphiql.chromium import Browser, Page, chromium, chromium_path
 from tests.web.graphiql.company import EMPLOYEE, HR, PASSWORD, Company, serving
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
 
 EDITOR = ".graphiql-query-editor .view-lines"
 RESPONSE = ".graphiql-response .view-lines"
@@ -41,24 +41,23 @@ NESTED_CSV = (
 )
 
 
-@pytest.fixture
-async def browser(tmp_path: Path) -> AsyncIterator[Browser]:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def browser(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Browser]:
     path = chromium_path()
     if path is None:
         pytest.skip("needs Chromium: `apt-get install chromium`, or set CHROMIUM to its path")
-    async with chromium(path, tmp_path) as browser:
+    async with chromium(path, tmp_path_factory.mktemp("chromium")) as browser:
         yield browser
 
 
 @pytest.fixture
-async def company() -> Company:
+def company() -> Company:
     return Company()
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def page(browser: Browser, company: Company) -> AsyncIterator[Page]:
-    async with serving(company.app(HR, EMPLOYEE)) as origin:
-        page = await browser.open(f"{origin}/graphiql")
+    async with serving(company.app(HR, EMPLOYEE)) as origin, browser.opened(f"{origin}/graphiql") as page:
         await page.until_text(EDITOR, "query Today")
         await page.until_text(".graphiql-explorer-root", "approvalInbox")
         yield page
@@ -240,7 +239,8 @@ async def test_a_token_that_is_about_to_expire_is_refreshed_first(page: Page, co
 
 
 async def test_the_header_can_be_taken_to_other_clients(page: Page) -> None:
-    await page.browser.call("Browser.grantPermissions", permissions=["clipboardReadWrite", "clipboardSanitizedWrite"])
+    allowed = ["clipboardReadWrite", "clipboardSanitizedWrite"]
+    await page.browser.call("Browser.grantPermissions", permissions=allowed, browserContextId=page.context)
     await page.call("Emulation.setFocusEmulationEnabled", enabled=True)
     await page.click_button("HR")
     await page.until_text(SIGNED_IN, HR.email)
@@ -273,8 +273,7 @@ async def test_a_session_outlives_a_reload_and_ends_with_signing_out(page: Page)
 
 
 async def test_without_the_demo_nobody_is_offered(browser: Browser, company: Company) -> None:
-    async with serving(company.app()) as origin:
-        page = await browser.open(f"{origin}/graphiql")
+    async with serving(company.app()) as origin, browser.opened(f"{origin}/graphiql") as page:
         await page.until_text(".graphiql-explorer-root", "approvalInbox")
         assert await page.evaluate("document.querySelector('.demo-users')") is None
 
