@@ -68,6 +68,11 @@ NINES = b"9" * 5_000  # past the digits that Python's int() converts
         b'{"query": "{json(value: ' + b"[" * 300 + b"]" * 300 + b')}"}',
         b'{"query": "' + b"{node(id:1)" * 400 + b'"}',
         b'{"query": "' + b"#\\n" * 5_000 + b'"}',
+        b'{"query": "{json(value: ' + b"{a: " * 199 + b"1" + b"}" * 199 + b')}"}',
+        b'{"query": "query($x: JSON = ' + b"[" * 199 + b"]" * 199 + b') {json(value: $x)}"}',
+        b'{"query": "query($x: ' + b"[" * 199 + b"Int" + b"]" * 199 + b') {json(value: $x)}"}',
+        b'{"query": "{filtered(filter: ' + b"{inner: " * 195 + b"{}" + b"}" * 195 + b')}"}',
+        b'{"query": "' + b"{... " * 149 + b"{__typename}" + b"}" * 149 + b'"}',
         b'{"query": "{days(period: {range: {from: \\"0001-01-01\\", to: \\"9999-12-31\\"}}) {id}}"}',
         b'{"query": "{days(period: {range: {from: \\"9999-99-99\\", to: \\"\\"}}) {id}}"}',
         b'{"query": "{days(period: {range: null, relative: \\"TODAY\\"}) {id}}"}',
@@ -79,7 +84,7 @@ NINES = b"9" * 5_000  # past the digits that Python's int() converts
         b'{"query": "subscription {x}"}',
         b'{"query": "{echo(text: \\"' + b"x" * 5_000 + b'\\", wrong: 1)}"}',
     ],
-    ids=range(29),
+    ids=range(34),
 )
 async def test_nasty_bodies(body: bytes) -> None:
     reply = await answered(client, "POST", "/graphql", headers=JSON, body=body)
