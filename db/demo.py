@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
+from itertools import islice
 from typing import Any, Final
 
 import msgspec
@@ -154,9 +155,8 @@ async def make_partitions(connection: WriteConnection, first: date, last: date) 
 
 async def insert_rows(connection: WriteConnection, table: str, rows: Iterable[Mapping[str, Any]]) -> None:
     """Add rows of one shape; those that a constraint already knows are left out."""
-    listed = list(rows)
-    for start in range(0, len(listed), ROWS_AT_ONCE):
-        chunk = listed[start : start + ROWS_AT_ONCE]
+    left = iter(rows)
+    while chunk := list(islice(left, ROWS_AT_ONCE)):
         await connection.execute(_insert(table, tuple(chunk[0])), rows=msgspec.json.encode(chunk).decode())
 
 

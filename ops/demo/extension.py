@@ -30,6 +30,7 @@ from domain.attendance.work_days import Company, EmployeeFacts, PlannedDay, plan
 from domain.ids import EmployeeId
 from ops.demo.company import Blueprint, all_holidays, drawn_punches, last_begun
 from ops.demo.fill import Progress
+from ops.demo.organisation import Organisation
 from ops.demo.people import Person
 from ops.demo.plans import period_of, planned
 from ops.demo.punches import RawPunch
@@ -73,6 +74,7 @@ class Extension(msgspec.Struct, frozen=True):
 class Standing(msgspec.Struct, frozen=True):
     """What is known before anything is added: who can sign in, and who has days that nobody settled."""
 
+    organisation: Organisation
     sign_in: set[EmployeeId]
     unsettled: set[EmployeeId]
 
@@ -128,8 +130,9 @@ async def _store_plans(connection: WriteConnection, people: Sequence[Person], se
 
 
 async def _fill_further(database: Database, extension: Extension, progress: Progress) -> int:
+    organisation = extension.plan.organisation()
     async with database.read() as connection:
-        standing = Standing(await user_employees(connection), await unsettled(connection, extension.now))
+        standing = Standing(organisation, await user_employees(connection), await unsettled(connection, extension.now))
         company = await company_facts(connection, *extension.days)
     changed = done = 0
     for ids in extension.chunks():
@@ -144,11 +147,10 @@ async def _fill_further(database: Database, extension: Extension, progress: Prog
 async def _fill_chunk(
     connection: WriteConnection, ids: list[EmployeeId], company: Company, extension: Extension, standing: Standing
 ) -> int:
-    organisation = extension.plan.organisation()
     rows: Rows = []
     to_derive = standing.unsettled & set(ids)
     for facts in await employee_facts(connection, ids, *extension.days):
-        someone = extension.plan.person(organisation, facts.id)
+        someone = extension.plan.person(standing.organisation, facts.id)
         punches = _new_punches(someone, facts, company, extension, facts.id in standing.sign_in)
         rows += named(PUNCH_COLUMNS, (punch_row(facts.id, punch) for punch in punches))
         if punches or _day_has_begun(facts, company, extension):
