@@ -4,7 +4,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 .DEFAULT_GOAL := help
-.PHONY: help test check format lock
+.PHONY: help serve test check format lock
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -15,6 +15,9 @@ $(STAMP): requirements/dev.txt pyproject.toml
 	@echo "installing the pinned dependencies"
 	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
 	@touch $(STAMP)
+
+serve: $(STAMP) ## start the whole service: private PostgreSQL and Valkey, demo company, workers
+	@exec $(PY) server.py
 
 test: $(STAMP) ## run every test (ARGS= goes to pytest)
 	@$(PY) -m pytest $(ARGS)

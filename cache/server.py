@@ -25,7 +25,7 @@ class CacheUnreachable(Exception):
 class Server:
     """Sends commands to Redis; every failure becomes CacheUnreachable, and then nothing is sent for a while."""
 
-    def __init__(self, url: str, timeout: timedelta = timedelta(milliseconds=100)) -> None:
+    def __init__(self, url: str, timeout: timedelta = timedelta(milliseconds=100), connections: int = 20) -> None:
         self.breaker = Breaker()
         self.run_id = ""
         self._redis = Redis.from_url(
@@ -34,7 +34,7 @@ class Server:
             socket_connect_timeout=timeout.total_seconds(),
             retry=Retry(NoBackoff(), 0),
             redis_connect_func=self._learn_run_id,
-            max_connections=64,
+            max_connections=connections,
         )
         self._scripts = {path.stem: self._redis.register_script(path.read_text()) for path in LUA.glob("*.lua")}
 

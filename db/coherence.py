@@ -41,7 +41,7 @@ class Pending(msgspec.Struct, frozen=True):
     tags: list[str]
 
 
-class FenceState(msgspec.Struct, frozen=True):
+class FenceState(msgspec.Struct, frozen=True, array_like=True):
     """Who keeps the fence where; another `server` than `server_now` is a restored, promoted or restarted PostgreSQL."""
 
     epoch: int

@@ -82,9 +82,8 @@ async def grants_by_user(connection: ReadConnection, ids: Sequence[UserId]) -> d
 async def viewers_by_user(connection: ReadConnection, ids: Sequence[UserId]) -> dict[UserId, ViewerFacts]:
     """What decides what each user may do."""
     found = {}
-    for *user, grants, managed in await connection.records(_VIEWERS, ids=ids):
-        values = [*user, msgspec.json.decode(grants), msgspec.json.decode(managed)]
-        facts = msgspec.convert(values, ViewerFacts)
+    for record in await connection.records(_VIEWERS, ids=ids):
+        facts = msgspec.convert(record, ViewerFacts)
         found[facts.user_id] = facts
     return found
 

@@ -50,7 +50,7 @@ async def _fill(database_url: str, employees: int, days: int, seed: int) -> None
         async with database.read():  # says it plainly when nobody answers
             pass
         await upgrade(database_url)
-        with _bar(console) as bar:
+        with progress_bar(console) as bar:
             task = bar.add_task("Filling in the demo company", total=employees * days)
             await fill_demo(
                 database, employees, days, seed, datetime.now(UTC), lambda done, _: bar.update(task, completed=done)
@@ -62,12 +62,13 @@ async def _fill(database_url: str, employees: int, days: int, seed: int) -> None
         console.print(f"  {email:22} {label}", highlight=False)
 
 
-def _bar(console: Console) -> Progress:
+def progress_bar(console: Console, unit: str = "days") -> Progress:
+    """A bar that counts in `unit`."""
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn("days"),
+        TextColumn(unit),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
         console=console,

@@ -1,0 +1,1 @@
+"""Work beside the requests: imports, exports, upkeep."""

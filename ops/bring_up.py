@@ -1,0 +1,73 @@
+"""What happens before the first worker serves: migrations, the demo company, one drain. A process of its own.
+
+python -m ops.bring_up [demo]; the environment says where PostgreSQL and Redis are. The supervisor starts it, so that
+what it loads and how it ends cannot touch the supervisor.
+"""
+
+import asyncio
+import sys
+from datetime import UTC, datetime
+
+from rich.console import Console
+
+from cache.second_level import SecondLevelCache
+from cache.server import CacheUnreachable
+from db.database import Database
+from db.migrate import upgrade
+from domain.errors import RollcallError
+from loaders.drain import drain_once
+from ops.demo import bring_up_to_date, fill_demo, is_empty
+from ops.demo_command import progress_bar
+from web.resources import open_cache, open_database
+from web.settings import Settings
+
+EMPLOYEES, DAYS, SEED = 2_000, 90, 7
+
+
+async def bring_up(settings: Settings, *, demo: bool) -> None:
+    """Make the database ready to be served."""
+    database, cache = open_database(settings), open_cache(settings)
+    try:
+        await upgrade(database.url)
+        if demo:
+            await _demo(database)
+        await _drain(database, cache)
+    finally:
+        await cache.close()
+        await database.close()
+
+
+async def _demo(database: Database) -> None:
+    now = datetime.now(UTC)
+    with progress_bar(Console(stderr=True), "done") as bar:
+        if await is_empty(database):
+            task = bar.add_task("Filling in the demo company", total=EMPLOYEES * DAYS)
+            await fill_demo(database, EMPLOYEES, DAYS, SEED, now, lambda done, _: bar.update(task, completed=done))
+        else:
+            task = bar.add_task("Bringing the demo company up to date", total=None, visible=False)
+            await bring_up_to_date(
+                database, now, lambda done, total: bar.update(task, completed=done, total=total, visible=True)
+            )
+
+
+async def _drain(database: Database, cache: SecondLevelCache) -> None:
+    """Make everything visible that was written while nobody served; without Redis there is nothing to do."""
+    if cache.server is not None:
+        try:
+            await drain_once(database, cache)
+        except CacheUnreachable:
+            return
+
+
+def main() -> int:
+    """Returns the exit code; a refusal is one line on standard error."""
+    try:
+        asyncio.run(bring_up(Settings.from_environment(), demo="demo" in sys.argv[1:]))
+    except RollcallError as error:
+        sys.stderr.write(f"{error.message}\n")
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,167 @@
+"""The composition root: `python server.py` starts everything, `hypercorn server:app` serves what the environment names.
+
+Without DATABASE_URL and REDIS_URL a private PostgreSQL and a private Valkey are started under DATA_DIR, and the demo
+company is put into an empty one.
+"""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Mapping
+from contextlib import ExitStack
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cluster.in_process import serve_in_process
+from cluster.journal import open_journal
+from cluster.listener import bind
+from cluster.process import worker_role
+from cluster.supervisor import Supervisor
+from domain.errors import RollcallError
+from web.environment import EXIT_CODE_OF_WRONG_SETTINGS, SettingsError
+from web.settings import Settings
+
+if TYPE_CHECKING:
+    from socket import socket
+
+    from starlette.applications import Starlette
+
+PRELOAD = ("web.app", "web.resources", "schema.root", "web.graphiql_routes")
+
+
+def application(settings: Settings) -> "Starlette":
+    """The ASGI application of one process, wired from the settings."""
+    from ops.demo.users import DEMO_PASSWORD, DEMO_USERS
+    from schema.root import api
+    from web.app import create_app
+    from web.graphiql_routes import DemoUser, graphiql_routes
+    from web.resources import Resources
+
+    resources = Resources(settings)
+    routes = resources.routes()
+    if settings.http.graphiql:
+        shows_demo = settings.server.demo == "on" and settings.server.loopback
+        users = [DemoUser(email, label) for email, label in DEMO_USERS] if shows_demo else []
+        routes += graphiql_routes(demo_users=users, demo_password=DEMO_PASSWORD if shows_demo else None)
+    return create_app(
+        schema=api,
+        settings=settings,
+        context_factory=resources.context,
+        readiness=resources.readiness(),
+        routes=routes,
+        lifespan=resources.lifespan,
+    )
+
+
+class Ground:
+    """What the workers stand on: servers of others, or private ones that are held for as long as this process lives."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._held = ExitStack()
+        self.private = settings.database.primary_url is None
+        self.demo = settings.server.demo == "on" or (settings.server.demo == "auto" and self.private)
+        if settings.server.demo == "on" and not settings.server.loopback:
+            raise SettingsError("HOST: needed a loopback address with DEMO=on, since the demo's passwords are known")
+        if self.demo and not settings.server.loopback:
+            self.demo = False
+
+    async def prepare(self) -> Mapping[str, str]:
+        """Start private servers if need be, migrate, fill in the demo company; returns what workers need to know."""
+        found = await asyncio.to_thread(self._servers)
+        found["DEMO"] = "on" if self.demo else "off"
+        arguments = ["-m", "ops.bring_up", *(["demo"] if self.demo else [])]
+        process = await asyncio.create_subprocess_exec(sys.executable, *arguments, env={**os.environ, **found})
+        try:
+            code = await process.wait()
+        except asyncio.CancelledError:
+            process.send_signal(signal.SIGTERM)
+            await process.wait()
+            raise
+        if code != 0:
+            raise RollcallError("the database could not be made ready; the reason stands above")
+        return found
+
+    def _servers(self) -> dict[str, str]:
+        """The addresses of the servers that the settings leave open."""
+        settings, found = self.settings, {}
+        if settings.database.primary_url is None or settings.redis.shared_url is None:
+            from db.embedded import lease
+
+            servers = self._held.enter_context(lease(settings.server.data_dir))
+            if settings.database.primary_url is None:
+                found["DATABASE_URL"] = servers.database_url
+            if settings.redis.shared_url is None:
+                found["REDIS_URL"] = servers.redis_url
+        if self.private and not (settings.auth.private_key or settings.auth.private_key_file):
+            from web.signing_key import kept_key
+
+            path = settings.server.data_dir / "auth.key"
+            kept_key(path)
+            found["AUTH_PRIVATE_KEY_FILE"] = str(path.resolve())
+        return found
+
+
+def welcome(settings: Settings, port: int, demo: bool) -> str:
+    """What to open and how to sign in."""
+    host = "localhost" if settings.server.loopback else settings.server.host
+    lines = [f"Rollcall is ready: http://{host}:{port}/graphiql"]
+    if demo:
+        from ops.demo.users import DEMO_PASSWORD, DEMO_USERS
+
+        lines.append(f"  sign in with the password {DEMO_PASSWORD} as")
+        lines += [f"    {email:24} {label}" for email, label in DEMO_USERS]
+    lines.append("  stop it with Ctrl-C")
+    return "\n".join(lines)
+
+
+async def serve(settings: Settings, listener: "socket") -> int:
+    """Prepare, serve until told to stop; returns the exit code."""
+    ground = Ground(settings)
+
+    def on_ready() -> None:
+        sys.stderr.write(welcome(settings, listener.getsockname()[1], ground.demo) + "\n")
+
+    if not settings.cluster.enabled:
+        return await serve_in_process(listener, "server:app", settings.cluster, ground.prepare, on_ready)
+    roles = [worker_role(listener, "server:app", PRELOAD)]
+    return await Supervisor(listener, roles, settings.cluster, ground.prepare, on_ready).run()
+
+
+def main() -> int:
+    """Start everything; a wrong setting is one line for each and exit code 2."""
+    open_journal()
+    try:
+        settings = Settings.from_environment()
+        listener = bind(settings.server.host, settings.server.port)
+        return asyncio.run(serve(settings, listener))
+    except RollcallError as error:
+        sys.stderr.write(f"{error.message}\n")
+        return EXIT_CODE_OF_WRONG_SETTINGS
+
+
+@lru_cache(maxsize=1)
+def _served_application() -> "Starlette":
+    from web.logs import open_logs
+
+    open_logs()
+    settings = Settings.from_environment()
+    if settings.database.primary_url is None:
+        found = asyncio.run(Ground(settings).prepare())
+        os.environ.update(found)
+        settings = Settings.from_environment()
+    return application(settings)
+
+
+def __getattr__(name: str) -> object:
+    """`server:app` is built when it is first asked for, so that importing this module costs and does nothing."""
+    if name == "app":
+        return _served_application()
+    raise AttributeError(name)
+
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).parent))
+    sys.exit(main())

@@ -1,0 +1,132 @@
+"""What one process holds while it serves: the pool, the cache, the keys, and the tasks that keep the cache coherent."""
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from typing import Any, Final
+
+import httpx2
+from sqlalchemy import text
+from starlette.applications import Starlette
+from starlette.routing import BaseRoute
+
+from cache.second_level import SecondLevelCache
+from cache.server import Server
+from db.connection import Query
+from db.database import Database, PoolLimits
+from domain.departments import DepartmentTree
+from domain.permission import viewer_of
+from jobs.upkeep import upkeep_for_ever
+from loaders.batch import Loaders
+from loaders.departments import ALL, department_tree
+from loaders.drain import drain_for_ever
+from resolvers.context import Context, utc_now
+from web.auth import Authenticator, auth_routes
+from web.environment import SettingsError
+from web.execution import RequestFacts
+from web.health import ReadinessCheck
+from web.oidc import Issuer, OidcIssuers
+from web.passwords import Passwords
+from web.settings import Settings
+from web.signing_key import load_signing_key
+from web.throttle import Throttle
+from web.tokens import Tokens
+from web.user_accounts import UserAccounts, ViewerAccount
+
+_ALIVE: Final = Query("alive", text("SELECT 1"))
+
+
+class Resources:
+    """Built when the application is; connections are opened when they are first needed."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.database = open_database(settings)
+        self.cache = open_cache(settings)
+        self._accounts = UserAccounts(self.database, self.cache)
+        self._passwords = Passwords()
+        self._client = httpx2.AsyncClient()
+        self._tokens = open_tokens(settings)
+        issuers = [Issuer(issuer.issuer, issuer.audience) for issuer in settings.auth.oidc_issuers]
+        self._authenticator = Authenticator(
+            self._tokens, self._accounts, issuers=OidcIssuers(issuers, self._client) if issuers else None
+        )
+        self._throttle = Throttle(window=settings.auth.sign_in_window)
+
+    def routes(self) -> list[BaseRoute]:
+        """The routes below /auth."""
+        return [
+            *auth_routes(self._tokens, self._passwords, self._accounts, self._authenticator, throttle=self._throttle)
+        ]
+
+    def readiness(self) -> Mapping[str, ReadinessCheck]:
+        """What a worker needs to answer; without Redis it is slower, not unready."""
+        return {"database": self._database_answers}
+
+    async def context(self, facts: RequestFacts) -> Context:
+        """The context of one operation; raises Unauthenticated when a token is given that is not good."""
+        account = await self._authenticator.authenticate(facts.headers.get("authorization"))
+        loaders = Loaders(self.database, self.cache)
+        if not isinstance(account, ViewerAccount):
+            return Context(self.database, self.cache, None, loaders=loaders, request_id=facts.request_id)
+        needs_tree = account.facts.needs_tree
+        tree = await loaders.must(department_tree, ALL) if needs_tree else DepartmentTree({})
+        viewer = viewer_of(account.facts, tree, utc_now())
+        return Context(self.database, self.cache, viewer, loaders=loaders, request_id=facts.request_id)
+
+    @asynccontextmanager
+    async def lifespan(self, _: Starlette) -> AsyncIterator[None]:
+        """Keep the cache coherent and the days settled while the application serves; close everything after it."""
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(self.database.close)
+            stack.push_async_callback(self.cache.close)
+            stack.push_async_callback(self._client.aclose)
+            stack.callback(self._passwords.close)
+            await stack.enter_async_context(_running(drain_for_ever(self.database, self.cache)))
+            await stack.enter_async_context(_running(upkeep_for_ever(self.database, self.cache)))
+            yield
+
+    async def _database_answers(self) -> None:
+        async with self.database.read() as connection:
+            await connection.records(_ALIVE)
+
+
+@asynccontextmanager
+async def _running(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+def open_database(settings: Settings) -> Database:
+    """The pool of the primary."""
+    url = settings.database.primary_url
+    if url is None:
+        raise SettingsError("DATABASE_URL: needed the address of PostgreSQL, got none")
+    limits = PoolLimits(settings.database.pool_size, settings.database.pool_wait, settings.database.statement_timeout)
+    return Database(url, limits)
+
+
+def open_cache(settings: Settings) -> SecondLevelCache:
+    """The second-level cache, or none when it is off or there is no Redis."""
+    url = settings.redis.shared_url
+    server = None
+    if url is not None and settings.cache.enabled:
+        server = Server(url, settings.redis.timeout, settings.redis.pool_size)
+    return SecondLevelCache(server, settings.cache.prefix, settings.cache.ttl_by_type)
+
+
+def open_tokens(settings: Settings) -> Tokens:
+    """The signer of our tokens."""
+    auth = settings.auth
+    secret = auth.private_key.get_secret_value() if auth.private_key else None
+    return Tokens(
+        load_signing_key(secret, auth.private_key_file),
+        issuer=auth.issuer,
+        audience=auth.audience,
+        access_ttl=auth.access_ttl,
+        refresh_ttl=auth.refresh_ttl,
+    )

@@ -1,0 +1,70 @@
+"""Accounts out of the database; who is signed in already comes from the cache, as fresh as everything in it."""
+
+from typing import TypeVar
+
+from cache.second_level import SecondLevelCache
+from db import users
+from db.database import Database
+from db.users import CredentialsRow
+from domain.ids import UserId
+from domain.permission import ViewerFacts
+from loaders.batch import Batch, Loaders
+from loaders.unit_of_work import unit_of_work
+from loaders.users import viewer_by_user
+from web.accounts import Account
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class ViewerAccount(Account, frozen=True):
+    """An account with everything that decides what its user may do."""
+
+    facts: ViewerFacts
+
+
+class UserAccounts:
+    """The users of one installation."""
+
+    def __init__(self, database: Database, cache: SecondLevelCache) -> None:
+        self._database = database
+        self._cache = cache
+
+    async def by_email(self, email: str) -> Account | None:
+        """The account of an address, whatever its case."""
+        async with self._database.read() as connection:
+            found = await users.credentials_by_email(connection, email)
+        if found:
+            await self._load(viewer_by_user, found.id)  # so that the first query after it finds it in the cache
+        return _account(found)
+
+    async def by_id(self, user_id: int) -> ViewerAccount | None:
+        """The account of a user."""
+        facts = await self._load(viewer_by_user, UserId(user_id))
+        if facts is None:
+            return None
+        return ViewerAccount(facts.user_id, facts.email, None, facts.is_active, facts.token_epoch, facts)
+
+    async def by_subject(self, issuer: str, subject: str, email: str | None) -> Account | None:
+        """The account that a foreign subject is tied to; one with the verified address is tied to it now."""
+        async with self._database.read() as connection:
+            found = await users.credentials_by_subject(connection, issuer, subject)
+        if found is None and email is not None:
+            async with unit_of_work(self._database, self._cache) as unit:
+                await users.link_identity(unit.connection, issuer, subject, email)
+                found = await users.credentials_by_subject(unit.connection, issuer, subject)
+        return await self.by_id(found.id) if found else None
+
+    async def revoke(self, user_id: int) -> None:
+        """Raise the user's token epoch by one."""
+        async with unit_of_work(self._database, self._cache) as unit:
+            await users.revoke_tokens(unit.connection, user_id)
+
+    async def _load(self, batch: Batch[K, V], key: K) -> V | None:
+        return await Loaders(self._database, self._cache).load(batch, key)
+
+
+def _account(row: CredentialsRow | None) -> Account | None:
+    if row is None:
+        return None
+    return Account(row.id, row.email, row.password_hash, row.is_active, row.token_epoch)
