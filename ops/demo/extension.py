@@ -52,6 +52,9 @@ EMPLOYEES_AT_ONCE: Final = 200
 UNFINISHED: Final = timedelta(days=2)
 """How long before the last filling a day may have begun that was not over then."""
 
+SLACK: Final = timedelta(hours=4)
+"""How far punches may lie outside of a window that somebody made narrower."""
+
 
 class Extension(msgspec.Struct, frozen=True):
     """From which instant, excluded, to which a company is filled further."""
@@ -64,6 +67,10 @@ class Extension(msgspec.Struct, frozen=True):
     def days(self) -> tuple[date, date]:
         """The first and last date on which something can have happened."""
         return max(self.plan.first, self.since.date() - UNFINISHED), last_begun(self.now)
+
+    def touches(self, day: PlannedDay) -> bool:
+        """Whether punches of a day can lie between the two instants; cheaper than drawing them."""
+        return day.plan.window_from - SLACK < self.now and self.since < day.plan.window_to + SLACK
 
     def chunks(self) -> Iterator[list[EmployeeId]]:
         """The employees, in runs for one transaction each."""
@@ -163,7 +170,7 @@ async def _fill_chunk(
 def _new_punches(
     someone: Person, facts: EmployeeFacts, company: Company, extension: Extension, signs_in: bool
 ) -> list[RawPunch]:
-    days = list(planned_days(facts, company, *extension.days))
+    days = [day for day in planned_days(facts, company, *extension.days) if extension.touches(day)]
     if signs_in:
         days = [day for day in days if _is_left_empty(day, facts, extension)]
     punches = drawn_punches(extension.plan.seed, someone, facts, days)
