@@ -50,10 +50,14 @@ _BY_KEYS = Query("day_by_key", text(f"SELECT {_COLUMNS_SQL} FROM {_KEYS} JOIN at
 
 
 class Derivation(msgspec.Struct, frozen=True):
-    """What deriving days again came to: how many days there are, and (before, after) of those that changed."""
+    """What deriving days again came to: how many days there are, and (before, after) of those that changed.
+
+    `date_by_punch` tells which day each punch went to.
+    """
 
     days: int
     changes: Sequence[tuple[DayRow | None, DayRow | None]]
+    date_by_punch: Mapping[int, date]
 
 
 def day_tuple(employee_id: EmployeeId, work_day: WorkDay) -> tuple[Any, ...]:
@@ -119,6 +123,7 @@ async def derive_days(
     """
     company = await company_facts(connection, first, last)
     count, changes = 0, []
+    date_by_punch: dict[int, date] = {}
     for ids in _chunks(sorted(set(employee_ids))):
         await connection.records(_LOCK_EMPLOYEES, ids=ids)
         existing = {row.key: row for row in await connection.all(_EXISTING, DayRow, ids=ids, first=first, last=last)}
@@ -126,12 +131,13 @@ async def derive_days(
         for employee in await employee_facts(connection, ids, first, last):
             for work_day in work_days(employee, company, first, last, now):
                 derived[employee.id, work_day.planned.work_date] = day_row(employee.id, work_day)
+                date_by_punch |= {punch.id: work_day.planned.work_date for punch in work_day.punches if punch.id}
         count += len(derived)
         found = list(_changes(existing, derived))
         await _store(connection, found)
         changes += found
     await refresh_stats(connection, _slices(changes))
-    return Derivation(count, changes)
+    return Derivation(count, changes, date_by_punch)
 
 
 def _changes(

@@ -31,9 +31,16 @@ class ClientError(RollcallError):
 
 
 class BadUserInput(ClientError):
-    """An argument is wrong: the message names it, says what was needed and shows what came."""
+    """An argument is wrong: the message names it, says what was needed and shows what came.
+
+    `path` leads to it for the `userErrors` of a mutation, e.g. ["input", "items", "3", "date"].
+    """
 
     code = "BAD_USER_INPUT"
+
+    def __init__(self, message: str, path: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.path = list(path)
 
 
 class InvalidId(BadUserInput):

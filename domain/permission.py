@@ -163,7 +163,7 @@ def viewer_of(facts: ViewerFacts, tree: DepartmentTree, now: datetime) -> Viewer
         managed=personnel | manages,
         personnel=personnel,
         recorded_locations=_recorded_locations(grants),
-        organises=personnel.everyone,
+        organises=personnel.everyone or Role.ADMIN in roles,
         administers=Role.ADMIN in roles,
         audits=Role.AUDITOR in roles,
     )

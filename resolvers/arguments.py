@@ -1,6 +1,7 @@
 """Arguments into values: ids, dates and windows, each with an error that names the argument and the fix."""
 
 import binascii
+import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Sequence
 from datetime import date
@@ -31,12 +32,22 @@ def given(value: T | None) -> T | None:
     return None if value is UNSET else value
 
 
+def refused(where: str, problem: str) -> BadUserInput:
+    """The error of the argument at `where`, e.g. "input.items[3].date"."""
+    return BadUserInput(f"{where}: {problem}", path_of(where))
+
+
+def path_of(where: str) -> list[str]:
+    """The way to an argument, step by step."""
+    return [step for step in re.split(r"[.\[\]]+", where) if step]
+
+
 def id_of(text: str, type_name: str, where: str, made: Callable[[int], T]) -> T:
     """The key behind a global id of a type."""
     try:
         return made(decode_int_id(text, type_name))
     except InvalidId as error:
-        raise BadUserInput(f"{where}: {error.message}") from None
+        raise refused(where, error.message) from None
 
 
 def ids_of(texts: Sequence[str] | None, type_name: str, where: str, made: Callable[[int], T]) -> tuple[T, ...] | None:
@@ -45,7 +56,7 @@ def ids_of(texts: Sequence[str] | None, type_name: str, where: str, made: Callab
     if texts is None:
         return None
     if len(texts) > MOST_IDS:
-        raise BadUserInput(f"{where}: needed at most {MOST_IDS} ids, got {len(texts)}")
+        raise refused(where, f"needed at most {MOST_IDS} ids, got {len(texts)}")
     found = [id_of(text, type_name, f"{where}[{index}]", made) for index, text in enumerate(texts)]
     return tuple(dict.fromkeys(found))
 
@@ -54,12 +65,12 @@ def dates_of(range_: DateRange, where: str, most_days: int = MOST_DAYS) -> Dates
     """A range that is not reversed, endless or out of this world."""
     for name, day in (("from", range_.from_), ("to", range_.to)):
         if not EARLIEST <= day <= LATEST:
-            raise BadUserInput(f"{where}.{name}: needed a date from {EARLIEST} to {LATEST}, got {day}")
+            raise refused(f"{where}.{name}", f"needed a date from {EARLIEST} to {LATEST}, got {day}")
     if range_.to < range_.from_:
-        raise BadUserInput(f"{where}.to: needed a date not before `from` ({range_.from_}), got {range_.to}")
+        raise refused(f"{where}.to", f"needed a date not before `from` ({range_.from_}), got {range_.to}")
     dates = Dates(range_.from_, range_.to)
     if dates.days > most_days:
-        raise BadUserInput(f"{where}: needed at most {most_days} days, got {dates.days}; ask for a shorter range")
+        raise refused(where, f"needed at most {most_days} days, got {dates.days}; ask for a shorter range")
     return dates
 
 
@@ -73,8 +84,8 @@ async def period_of(context: Context, period: PeriodInput, where: str, most_days
         found = await context.load(pay_period_by_id, id_of(text, "PayPeriod", f"{where}.payPeriodId", int))
         if found is not None:
             return Dates(found.start_date, found.end_date)
-        raise BadUserInput(f"{where}.payPeriodId: there is no such pay period")
-    raise BadUserInput(f"{where}: needed one of range, relative and payPeriodId with a value, got none")
+        raise refused(f"{where}.payPeriodId", "there is no such pay period")
+    raise refused(where, "needed one of range, relative and payPeriodId with a value, got none")
 
 
 def size_of(first: int | None, where: str = "first", most: int = MOST_ROWS) -> int:
@@ -82,7 +93,7 @@ def size_of(first: int | None, where: str = "first", most: int = MOST_ROWS) -> i
     if first is None:
         return DEFAULT_ROWS
     if not 0 <= first <= most:
-        raise BadUserInput(f"{where}: needed a whole number from 0 to {most}, got {first}")
+        raise refused(where, f"needed a whole number from 0 to {most}, got {first}")
     return first
 
 

@@ -51,11 +51,19 @@ class Resources:
             self._tokens, self._accounts, issuers=OidcIssuers(issuers, self._client) if issuers else None
         )
         self._throttle = Throttle(window=settings.auth.sign_in_window)
+        self._failures = settings.auth.sign_in_attempts
 
     def routes(self) -> list[BaseRoute]:
         """The routes below /auth."""
         return [
-            *auth_routes(self._tokens, self._passwords, self._accounts, self._authenticator, throttle=self._throttle)
+            *auth_routes(
+                self._tokens,
+                self._passwords,
+                self._accounts,
+                self._authenticator,
+                throttle=self._throttle,
+                failures=self._failures,
+            )
         ]
 
     def readiness(self) -> Mapping[str, ReadinessCheck]:

@@ -1,0 +1,139 @@
+"""How mutations change things: one unit of work, problems into `userErrors`, retries get the first outcome."""
+
+import hashlib
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final, TypeVar
+
+import msgspec
+import strawberry
+
+from db.connection import WriteConnection
+from db.errors import ConstraintBroken
+from db.idempotency import MOST_KEY_LENGTH, first_outcome, store_outcome
+from domain.errors import BadUserInput, ErrorCode, UserProblem
+from resolvers.arguments import given, path_of
+from resolvers.context import Context
+
+Outcome = TypeVar("Outcome", bound=msgspec.Struct)
+_encode: Final = msgspec.msgpack.Encoder().encode
+
+
+class Problems(Exception):
+    """Several problems at once: nothing is written."""
+
+    def __init__(self, problems: list[UserProblem]) -> None:
+        super().__init__("; ".join(problem.message for problem in problems))
+        self.problems = problems
+
+
+class Change(msgspec.Struct, frozen=True):
+    """A mutation under way: its name, the input that it was called with, and the key that makes retries harmless."""
+
+    mutation: str
+    input: object
+    key: str | None = None
+    key_path: str = "input.idempotencyKey"
+    dry_run: bool = False
+
+
+async def changed(
+    context: Context,
+    change: Change,
+    outcome_type: type[Outcome],
+    work: Callable[[WriteConnection], Awaitable[Outcome]],
+    problem_by_constraint: Mapping[str, UserProblem] = {},
+) -> tuple[Outcome | None, list[UserProblem]]:
+    """Run `work` in one transaction; returns (its outcome, no problems) or (None, what was wrong) with nothing written.
+
+    With a key the outcome is stored, and a retry gets it back without any work. A dry run gives the outcome and
+    writes nothing. `problem_by_constraint` says what a broken constraint of the database means to a person.
+    """
+    viewer = context.require_viewer()
+    try:
+        if change.key is not None and not 0 < len(change.key) <= MOST_KEY_LENGTH:
+            raise invalid(change.key_path, f"needed 1 to {MOST_KEY_LENGTH} characters, got {len(change.key)}")
+        async with context.unit_of_work() as unit:
+            connection = unit.connection
+            if change.key is not None and (stored := await first_outcome(connection, viewer.user_id, change.key)):
+                unit.undo()
+                if (stored.mutation, stored.request_hash) != (change.mutation, _hash(change.input)):
+                    raise problem(ErrorCode.IDEMPOTENCY_MISMATCH, change.key_path, "was used for another request")
+                return msgspec.msgpack.decode(stored.outcome, type=outcome_type), []
+            outcome = await work(connection)
+            if change.dry_run:
+                unit.undo()
+            elif change.key is not None:
+                await store_outcome(
+                    connection, viewer.user_id, change.key, change.mutation, _hash(change.input), _encode(outcome)
+                )
+        return outcome, []
+    except Problems as several:
+        return None, several.problems
+    except UserProblem as one:
+        return None, [one]
+    except BadUserInput as error:
+        return None, [UserProblem(ErrorCode.INVALID, error.message, error.path)]
+    except ConstraintBroken as error:
+        if error.constraint not in problem_by_constraint:
+            raise
+        return None, [problem_by_constraint[error.constraint]]
+
+
+def problem(code: ErrorCode, where: str, message: str, **more: Any) -> UserProblem:
+    """A problem with the input at `where`, e.g. "input.items[3].date"."""
+    return UserProblem(code, f"{where}: {message}" if where else message, path_of(where), **more)
+
+
+def invalid(where: str, message: str, constraint: str | None = None) -> UserProblem:
+    """A value that cannot be accepted."""
+    return problem(ErrorCode.INVALID, where, message, constraint=constraint)
+
+
+def not_found(where: str, what: str) -> UserProblem:
+    """Something that does not exist, or that the viewer may not know of."""
+    return problem(ErrorCode.NOT_FOUND, where, f"there is no such {what}")
+
+
+def forbidden(where: str, message: str, needed_role: str | None = None) -> UserProblem:
+    """Something that no grant of the viewer covers."""
+    return problem(ErrorCode.FORBIDDEN, where, message, needed_role=needed_role)
+
+
+def check_version(where: str, expected: int | None, current: Any) -> None:
+    """Refuse a change of what somebody else changed meanwhile."""
+    expected = given(expected)
+    if expected is not None and expected != current.version:
+        raise problem(
+            ErrorCode.CONFLICT,
+            where,
+            f"somebody changed it meanwhile: expected version {expected}, it is {current.version}; read it again",
+            current=current,
+            current_version=current.version,
+        )
+
+
+def text_of(value: str | None, where: str, most: int = 200) -> str:
+    """A text that is not blank, without the blanks around it."""
+    found = (given(value) or "").strip()
+    if not found:
+        raise invalid(where, "needed a text, got none")
+    if len(found) > most:
+        raise invalid(where, f"needed at most {most} characters, got {len(found)}")
+    if any(ord(character) < 32 for character in found):
+        raise invalid(where, "needed a text without control characters")
+    return found
+
+
+def _hash(input_: object) -> bytes:
+    return hashlib.blake2b(_encode(_plain(input_)), digest_size=16).digest()
+
+
+def _plain(value: object) -> object:
+    """An input as nested lists, whatever its type."""
+    if value is strawberry.UNSET:
+        return None
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if hasattr(value, "__strawberry_definition__") and not isinstance(value, type | str):
+        return [_plain(item) for item in vars(value).values()]
+    return value
