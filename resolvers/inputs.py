@@ -2,7 +2,7 @@
 
 from datetime import date
 from enum import StrEnum
-from typing import TypeAlias
+from typing import NewType, TypeAlias
 
 import strawberry
 from strawberry import UNSET
@@ -11,6 +11,8 @@ from domain.enums import AttendanceException, DayStatus, EmployeeStatus, WorkMod
 from domain.periods import RelativePeriod
 
 ID: TypeAlias = strawberry.ID
+TimeZone = NewType("TimeZone", str)
+"""The name of an IANA time zone; schema/scalars.py says how it is written."""
 
 
 class Direction(StrEnum):

@@ -9,11 +9,11 @@ from db.rows import EmployeeRow
 from domain.enums import EmployeeStatus, EmploymentType, PresenceState
 from resolvers import connections
 from resolvers import employees as resolve
+from resolvers.inputs import TimeZone
 from schema.connections import COUNTED, IS_EXACT, PageInfo
 from schema.departments import Department
 from schema.locations import Location
 from schema.node import Node, rows_of
-from schema.scalars import TimeZone
 from schema.shifts import Shift, ShiftPlan
 from schema.stats import StatMetrics
 from schema.zoned_time import ZonedTime

@@ -7,8 +7,8 @@ import strawberry
 from db.rows import HolidayRow, LocationRow
 from domain.enums import HalfOfDay
 from resolvers import locations as resolve
+from resolvers.inputs import TimeZone
 from schema.node import Node, rows_of
-from schema.scalars import TimeZone
 
 
 @strawberry.type(description="A holiday of a location.")

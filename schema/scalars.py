@@ -2,14 +2,15 @@
 
 from collections.abc import Callable
 from datetime import UTC, date, datetime, time
-from typing import Any, Final, NewType, TypeVar
+from typing import Any, Final, TypeVar
 from zoneinfo import available_timezones
 
 import strawberry
 from strawberry.types.scalar import ScalarDefinition, scalar
 
+from resolvers.inputs import TimeZone
+
 T = TypeVar("T")
-TimeZone = NewType("TimeZone", str)
 
 
 def _parsed(parse: Callable[[str], T], needed: str) -> Callable[[Any], T]:

@@ -5,8 +5,8 @@ from datetime import datetime
 import strawberry
 
 from domain.zoned_time import ZonedTime as ZonedTimeValue
+from resolvers.inputs import TimeZone
 from schema.node import rows_of
-from schema.scalars import TimeZone
 
 
 @strawberry.type(description="An instant together with the wall clock of the employee's zone.")
