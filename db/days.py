@@ -115,11 +115,18 @@ def exceptions_mask(exceptions: Iterable[AttendanceException]) -> int:
 
 
 async def derive_days(
-    connection: WriteConnection, employee_ids: Iterable[EmployeeId], first: date, last: date, now: datetime
+    connection: WriteConnection,
+    employee_ids: Iterable[EmployeeId],
+    first: date,
+    last: date,
+    now: datetime,
+    *,
+    only_known: bool = False,
 ) -> Derivation:
     """Derive the days of employees again and store those that differ; locked days stay as they are.
 
-    Takes the employees' row locks first, so of two writers the later one sees the punches of both.
+    With `only_known` no day is added. Takes the employees' row locks first, so of two writers the later one sees the
+    punches of both.
     """
     company = await company_facts(connection, first, last)
     count, changes = 0, []
@@ -130,6 +137,8 @@ async def derive_days(
         derived = {}
         for employee in await employee_facts(connection, ids, first, last):
             for work_day in work_days(employee, company, first, last, now):
+                if only_known and (employee.id, work_day.planned.work_date) not in existing:
+                    continue
                 derived[employee.id, work_day.planned.work_date] = day_row(employee.id, work_day)
                 date_by_punch |= {punch.id: work_day.planned.work_date for punch in work_day.punches if punch.id}
         count += len(derived)

@@ -1,12 +1,16 @@
 """What time alone changes: days that are to be settled or begun, postings that take effect, partitions ahead."""
 
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
+from typing import Final
 
 from sqlalchemy import text
 
 from db.connection import Query, WriteConnection
 from db.rows import Row
 from domain.ids import EmployeeId
+from domain.periods import ONE_DAY
+
+CATCH_UP: Final = timedelta(days=31)
 
 _LEAD = Query("upkeep_lead", text("SELECT pg_try_advisory_xact_lock(7394)"))
 _DUE = Query(
@@ -20,7 +24,11 @@ _DUE = Query(
 _UNBEGUN = Query(
     "upkeep_unbegun",
     text("""
-    SELECT today.id, today.local_date, today.local_date FROM (
+    SELECT today.id, coalesce((SELECT max(d.work_date) + 1 FROM attendance_day d WHERE d.employee_id = today.id
+                               AND d.work_date BETWEEN CAST(:oldest AS date) AND today.local_date),
+                              CASE WHEN today.hired_on >= :oldest THEN today.hired_on ELSE today.local_date END),
+           today.local_date
+    FROM (
       SELECT e.id, e.hired_on, e.left_on,
              CAST(CAST(:now AS timestamptz) AT TIME ZONE coalesce(e.time_zone, l.time_zone) AS date) AS local_date
       FROM employee e JOIN location l ON l.id = e.location_id WHERE e.status <> 'TERMINATED') AS today
@@ -68,10 +76,13 @@ async def due(connection: WriteConnection, now: datetime, most: int) -> list[Due
 
 
 async def unbegun(connection: WriteConnection, now: datetime, most: int) -> list[DueRow]:
-    """Employees whose today, where they work, has no day yet."""
-    ordinal = now.date().toordinal()
-    around = {"first": date.fromordinal(ordinal - 1), "last": date.fromordinal(ordinal + 1)}
-    return await connection.all(_UNBEGUN, DueRow, now=now, rows=most, **around)
+    """Employees whose today, where they work, has no day yet, with the dates since their latest day.
+
+    Who has none of the last CATCH_UP begins with the day of hiring, or with today when that is longer ago.
+    """
+    today = now.date()
+    dates = {"oldest": today - CATCH_UP, "first": today - ONE_DAY, "last": today + ONE_DAY}
+    return await connection.all(_UNBEGUN, DueRow, now=now, rows=most, **dates)
 
 
 async def apply_postings(connection: WriteConnection, now: datetime) -> int:

@@ -7,15 +7,15 @@ from strawberry.schema.config import StrawberryConfig
 
 import schema.enums  # noqa: F401 (gives the enumerations to the API)
 from schema.cost import Cost
-from schema.departments import Department
-from schema.punches import Punch
+from schema.mutation import Mutation
 from schema.query import Query
 from schema.scalars import SCALARS
+from schema.user_errors import USER_ERRORS
 
 api: Final = strawberry.Schema(
     query=Query,
-    types=[Department, Punch],
-    schema_directives=[],
+    mutation=Mutation,
+    types=USER_ERRORS,
     config=StrawberryConfig(scalar_map=SCALARS),
 )
 

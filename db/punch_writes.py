@@ -1,0 +1,192 @@
+"""Punches written: one of a person, many of a device, one voided; and who is in, as the days say."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from sqlalchemy import text
+
+from db.connection import Query, WriteConnection
+from db.rows import PunchRow, Row
+from domain.enums import PresenceState, PunchDirection, PunchSource
+from domain.ids import EmployeeId, PunchId, UserId
+
+LONGEST_SESSION: Final = timedelta(hours=16)
+
+_COLUMNS: Final = ", ".join(PunchRow.__struct_fields__)
+_LOCK: Final = Query(
+    "employee_lock",
+    text("SELECT id FROM employee WHERE id = ANY(CAST(:ids AS bigint[])) ORDER BY id FOR NO KEY UPDATE"),
+)
+_PRESENCE: Final = Query(
+    "presence_before",
+    text("""
+    SELECT presence, presence_since FROM attendance_day
+    WHERE employee_id = :employee_id AND presence IS NOT NULL
+      AND work_date BETWEEN CAST(:first AS date) AND CAST(:last AS date)
+      AND presence_since <= CAST(:at AS timestamptz) AND presence_since > CAST(:since AS timestamptz)
+    ORDER BY presence_since DESC LIMIT 1"""),
+)
+_INSERT: Final = Query(
+    "punch_insert",
+    text(f"""
+    INSERT INTO punch (employee_id, punched_at, direction, source, client_event_id, latitude, longitude, note,
+                       outside_geofence)
+    VALUES (:employee_id, :punched_at, CAST(:direction AS punch_direction), CAST(:source AS punch_source),
+            :client_event_id, CAST(:latitude AS float8), CAST(:longitude AS float8), :note, CAST(:outside AS boolean))
+    ON CONFLICT (employee_id, punched_at, direction) WHERE voided_at IS NULL DO NOTHING RETURNING {_COLUMNS}"""),
+)
+_SAME: Final = Query(
+    "punch_same",
+    text(f"""
+    SELECT {_COLUMNS} FROM punch WHERE employee_id = :employee_id AND punched_at = CAST(:punched_at AS timestamptz)
+    AND direction = CAST(:direction AS punch_direction) AND voided_at IS NULL"""),
+)
+_BADGES: Final = Query(
+    "employees_by_badge",
+    text("SELECT badge_no, id FROM employee WHERE badge_no = ANY(CAST(:badges AS text[]))"),
+)
+_SEEN_EVENTS: Final = Query(
+    "punch_events",
+    text("""
+    SELECT DISTINCT client_event_id FROM punch WHERE client_event_id = ANY(CAST(:events AS text[]))
+    AND device_id = :device_id"""),
+)
+_INSERT_MANY: Final = Query(
+    "punch_insert_many",
+    text("""
+    INSERT INTO punch (employee_id, punched_at, direction, source, device_id, client_event_id)
+    SELECT employee_id, punched_at, CAST(direction AS punch_direction), 'DEVICE', :device_id, client_event_id
+    FROM unnest(CAST(:employees AS bigint[]), CAST(:instants AS timestamptz[]), CAST(:directions AS text[]),
+                CAST(:events AS text[])) AS p (employee_id, punched_at, direction, client_event_id)
+    ON CONFLICT (employee_id, punched_at, direction) WHERE voided_at IS NULL DO NOTHING
+    RETURNING employee_id, punched_at"""),
+)
+_INSERT_UNMATCHED: Final = Query(
+    "punch_insert_unmatched",
+    text("""
+    INSERT INTO punch_unmatched (badge_no, punched_at, direction, device_id)
+    SELECT badge_no, punched_at, CAST(direction AS punch_direction), :device_id
+    FROM unnest(CAST(:badges AS text[]), CAST(:instants AS timestamptz[]), CAST(:directions AS text[]))
+      AS p (badge_no, punched_at, direction)
+    ON CONFLICT DO NOTHING"""),
+)
+_ADOPT: Final = Query(
+    "punch_adopt",
+    text("""
+    WITH kept AS (DELETE FROM punch_unmatched WHERE badge_no = :badge_no RETURNING punched_at, direction, device_id)
+    INSERT INTO punch (employee_id, punched_at, direction, source, device_id)
+    SELECT :employee_id, punched_at, direction, 'DEVICE', device_id FROM kept
+    ON CONFLICT (employee_id, punched_at, direction) WHERE voided_at IS NULL DO NOTHING
+    RETURNING punched_at"""),
+)
+_BY_ID: Final = Query("punch_lock", text(f"SELECT {_COLUMNS} FROM punch WHERE id = CAST(:id AS bigint) FOR UPDATE"))
+_VOID: Final = Query(
+    "punch_void",
+    text("""
+    UPDATE punch SET voided_at = CAST(:now AS timestamptz), voided_by = CAST(:user_id AS bigint), void_reason = :reason
+    WHERE id = CAST(:id AS bigint) AND punched_at = CAST(:punched_at AS timestamptz)"""),
+)
+
+
+class PresenceRow(Row, frozen=True, array_like=True):
+    """Where somebody was after the last punch, and since when."""
+
+    presence: PresenceState
+    presence_since: datetime
+
+
+class BadgePunch(Row, frozen=True, array_like=True):
+    """A punch as a device hands it in."""
+
+    badge_no: str
+    punched_at: datetime
+    direction: PunchDirection
+    client_event_id: str | None
+
+
+class Recorded(Row, frozen=True, array_like=True):
+    """What came of a device's punches: the new ones as (employee, instant), and how many were known or unmatched."""
+
+    new: tuple[tuple[EmployeeId, datetime], ...]
+    duplicates: int
+    unmatched: int
+
+
+async def lock_employees(connection: WriteConnection, ids: Sequence[EmployeeId]) -> None:
+    """Wait for other changes of these employees' attendance, and make those that follow wait."""
+    await connection.records(_LOCK, ids=sorted(ids))
+
+
+async def presence_at(connection: WriteConnection, employee_id: EmployeeId, at: datetime) -> PresenceState | None:
+    """Where the last punch before `at`, of a session that could still be open, leaves the employee."""
+    day = at.date()
+    row = await connection.first(
+        _PRESENCE,
+        PresenceRow,
+        employee_id=employee_id,
+        first=day - timedelta(days=2),
+        last=day + timedelta(days=1),
+        at=at,
+        since=at - LONGEST_SESSION,
+    )
+    return row.presence if row else None
+
+
+async def insert_punch(
+    connection: WriteConnection,
+    employee_id: EmployeeId,
+    punched_at: datetime,
+    direction: PunchDirection,
+    source: PunchSource,
+    **more: Any,
+) -> PunchRow:
+    """Add a punch; the same one a second time is the first one. `more`: the other columns."""
+    facts = {"employee_id": employee_id, "punched_at": punched_at, "direction": direction}
+    row = await connection.first(_INSERT, PunchRow, source=source, **facts, **more)
+    row = row or await connection.first(_SAME, PunchRow, **facts)
+    assert row is not None
+    return row
+
+
+async def record_device_punches(connection: WriteConnection, device_id: int, punches: Sequence[BadgePunch]) -> Recorded:
+    """Add the punches of a device; known ones are counted, those of unknown badges kept for later."""
+    badges = sorted({punch.badge_no for punch in punches})
+    employee_by_badge = dict(await connection.records(_BADGES, badges=badges))
+    await lock_employees(connection, sorted(set(employee_by_badge.values())))
+    events = [punch.client_event_id for punch in punches if punch.client_event_id is not None]
+    seen = {event for (event,) in await connection.records(_SEEN_EVENTS, events=events, device_id=device_id)}
+    fresh = [punch for punch in punches if punch.client_event_id is None or punch.client_event_id not in seen]
+    matched = [punch for punch in fresh if punch.badge_no in employee_by_badge]
+    unmatched = [punch for punch in fresh if punch.badge_no not in employee_by_badge]
+    new = await connection.records(
+        _INSERT_MANY,
+        device_id=device_id,
+        employees=[employee_by_badge[punch.badge_no] for punch in matched],
+        instants=[punch.punched_at for punch in matched],
+        directions=[punch.direction.value for punch in matched],
+        events=[punch.client_event_id for punch in matched],
+    )
+    kept = await connection.execute(
+        _INSERT_UNMATCHED,
+        device_id=device_id,
+        badges=[punch.badge_no for punch in unmatched],
+        instants=[punch.punched_at for punch in unmatched],
+        directions=[punch.direction.value for punch in unmatched],
+    )
+    return Recorded(tuple((row[0], row[1]) for row in new), len(punches) - len(new) - kept, kept)
+
+
+async def adopt_unmatched(connection: WriteConnection, badge_no: str, employee_id: EmployeeId) -> list[datetime]:
+    """Give the kept punches of a badge to the employee who has it now; returns their instants."""
+    return [at for (at,) in await connection.records(_ADOPT, badge_no=badge_no, employee_id=employee_id)]
+
+
+async def punch_for_update(connection: WriteConnection, punch_id: PunchId) -> PunchRow | None:
+    """A punch, locked."""
+    return await connection.first(_BY_ID, PunchRow, id=punch_id)
+
+
+async def void_punch(connection: WriteConnection, punch: PunchRow, user_id: UserId, reason: str, now: datetime) -> None:
+    """Take a punch out of account for good."""
+    await connection.execute(_VOID, id=punch.id, punched_at=punch.punched_at, user_id=user_id, reason=reason, now=now)

@@ -1,0 +1,175 @@
+"""Checking in and out, for oneself or, within reach, for others."""
+
+from datetime import date, datetime, timedelta
+from typing import Annotated, Final, TypeAlias
+
+import msgspec
+import strawberry
+from strawberry import UNSET
+
+from db.connection import WriteConnection
+from db.days import derive_days
+from db.punch_writes import insert_punch, lock_employees, presence_at
+from db.rows import DayRow, EmployeeRow, PunchRow
+from domain.enums import PresenceState, PunchDirection, PunchSource
+from domain.errors import ErrorCode, UserProblem
+from domain.geofence import distance_m
+from domain.ids import EmployeeId, PunchId
+from domain.periods import ONE_DAY
+from loaders.days import day_by_key
+from loaders.employees import employee_by_id
+from loaders.locations import location_by_id
+from loaders.punches import punch_by_id
+from resolvers.arguments import given, id_of
+from resolvers.changes import Change, changed, forbidden, invalid, not_found, problem
+from resolvers.context import Context, Info
+from resolvers.inputs import ID
+
+CLOCK_MARGIN: Final = timedelta(minutes=2)
+OWN_DELAY: Final = timedelta(days=1)
+MANAGED_DELAY: Final = timedelta(days=400)
+LONGEST_NOTE: Final = 500
+
+
+@strawberry.input(description="A check-in or check-out.")
+class CheckInput:
+    employee_id: ID | None = strawberry.field(default=UNSET, description="Whose; the viewer's own by default.")
+    at: datetime | None = strawberry.field(
+        default=UNSET, description="When; now by default. One's own may be a day old, from a queue of a telephone."
+    )
+    client_event_id: ID | None = strawberry.field(
+        default=UNSET, description="A key of the client: a retry with it changes nothing and gets the first answer."
+    )
+    latitude: float | None = strawberry.field(default=UNSET, description="Where, in degrees north.")
+    longitude: float | None = strawberry.field(default=UNSET, description="Where, in degrees east.")
+    note: str | None = strawberry.field(default=UNSET, description="Anything worth saying.")
+
+
+Check: TypeAlias = Annotated[CheckInput, strawberry.argument(description="The check-in or check-out.")]
+
+
+class Punched(msgspec.Struct, frozen=True):
+    """What a punch came to: itself and, unless the rules give it to none, its day."""
+
+    punch_id: int
+    employee_id: int
+    work_date: date | None
+
+
+class CheckPayload(msgspec.Struct, frozen=True):
+    """The punch with its day, or what was wrong."""
+
+    punch: PunchRow | None
+    day: DayRow | None
+    user_errors: list[UserProblem]
+
+
+async def check_in(info: Info, input: Check) -> CheckPayload:
+    """Punch IN."""
+    return await _check(info.context, "checkIn", input, PunchDirection.IN)
+
+
+async def check_out(info: Info, input: Check) -> CheckPayload:
+    """Punch OUT."""
+    return await _check(info.context, "checkOut", input, PunchDirection.OUT)
+
+
+async def _check(context: Context, mutation: str, input_: CheckInput, direction: PunchDirection) -> CheckPayload:
+    change = Change(mutation, input_, given(input_.client_event_id), "input.clientEventId")
+
+    async def work(connection: WriteConnection) -> Punched:
+        employee = await _employee(context, input_)
+        at = _instant(context, input_, employee)
+        await lock_employees(connection, [employee.id])
+        await _check_presence(connection, employee, at, direction)
+        punch = await insert_punch(
+            connection,
+            employee.id,
+            at,
+            direction,
+            PunchSource.WEB,
+            client_event_id=given(input_.client_event_id),
+            latitude=given(input_.latitude),
+            longitude=given(input_.longitude),
+            note=_note(input_),
+            outside=await _is_outside(context, input_, employee),
+        )
+        return await derive_around(connection, context, punch)
+
+    return await payload_of(context, *await changed(context, change, Punched, work))
+
+
+async def derive_around(connection: WriteConnection, context: Context, punch: PunchRow) -> Punched:
+    """Derive the days that a punch can belong to, and say which one it went to."""
+    day = punch.punched_at.date()
+    derived = await derive_days(connection, [punch.employee_id], day - 2 * ONE_DAY, day + ONE_DAY, context.now())
+    return Punched(punch.id, punch.employee_id, derived.date_by_punch.get(punch.id))
+
+
+async def payload_of(context: Context, punched: Punched | None, problems: list[UserProblem]) -> CheckPayload:
+    """The payload of a punch, read again now that it is written."""
+    if punched is None:
+        return CheckPayload(None, None, problems)
+    employee_id, work_date = EmployeeId(punched.employee_id), punched.work_date
+    day = None if work_date is None else await context.load(day_by_key, (employee_id, work_date))
+    return CheckPayload(await context.load(punch_by_id, PunchId(punched.punch_id)), day, problems)
+
+
+async def _employee(context: Context, input_: CheckInput) -> EmployeeRow:
+    viewer = context.require_viewer()
+    text = given(input_.employee_id)
+    employee_id = viewer.employee_id if text is None else id_of(text, "Employee", "input.employeeId", EmployeeId)
+    if employee_id is None:
+        raise invalid("input.employeeId", "needed an employee, since the signed-in user has no employee record")
+    row = await context.load(employee_by_id, employee_id)
+    if row is None or not viewer.identified.covers(row):
+        raise not_found("input.employeeId", "employee")
+    if row.id != viewer.employee_id and not viewer.may_manage(row):
+        raise forbidden("input.employeeId", "needed a grant to manage this employee", "MANAGER")
+    return row
+
+
+def _instant(context: Context, input_: CheckInput, employee: EmployeeRow) -> datetime:
+    now, at = context.now(), given(input_.at)
+    if at is None:
+        return now.replace(microsecond=0)
+    if at > now + CLOCK_MARGIN:
+        raise problem(ErrorCode.FUTURE_TIME, "input.at", "needed an instant that has come")
+    own = employee.id == context.require_viewer().employee_id
+    if at < now - (OWN_DELAY if own else MANAGED_DELAY):
+        limit = "one day" if own else "400 days"
+        raise invalid("input.at", f"needed an instant of the last {limit}; ask for a correction of older ones")
+    return at
+
+
+async def _check_presence(
+    connection: WriteConnection, employee: EmployeeRow, at: datetime, direction: PunchDirection
+) -> None:
+    presence = await presence_at(connection, employee.id, at)
+    if direction is PunchDirection.IN and presence is PresenceState.IN:
+        raise problem(ErrorCode.ALREADY_CHECKED_IN, "", f"{employee.full_name} is checked in already: check out first")
+    if direction is PunchDirection.OUT and presence not in (PresenceState.IN, PresenceState.ON_BREAK):
+        raise problem(ErrorCode.NOT_CHECKED_IN, "", f"{employee.full_name} is not checked in: check in first")
+
+
+async def _is_outside(context: Context, input_: CheckInput, employee: EmployeeRow) -> bool:
+    latitude, longitude = given(input_.latitude), given(input_.longitude)
+    if (latitude is None) != (longitude is None):
+        raise invalid("input.latitude", "needed latitude and longitude together, or neither")
+    if latitude is None or longitude is None:
+        return False
+    if not -90 <= latitude <= 90:
+        raise invalid("input.latitude", f"needed degrees from -90 to 90, got {latitude}")
+    if not -180 <= longitude <= 180:
+        raise invalid("input.longitude", f"needed degrees from -180 to 180, got {longitude}")
+    location = await context.must(location_by_id, employee.location_id)
+    if location.latitude is None or location.longitude is None or location.geofence_metres is None:
+        return False
+    return distance_m(latitude, longitude, location.latitude, location.longitude) > location.geofence_metres
+
+
+def _note(input_: CheckInput) -> str | None:
+    note = given(input_.note)
+    if note is not None and len(note) > LONGEST_NOTE:
+        raise invalid("input.note", f"needed at most {LONGEST_NOTE} characters, got {len(note)}")
+    return note
