@@ -19,7 +19,7 @@ from domain.periods import ONE_DAY
 from loaders.employees import employee_by_id
 from loaders.shifts import shift_by_id
 from resolvers.arguments import EARLIEST, LATEST, given, id_of, ids_of
-from resolvers.changes import Change, Problems, changed, forbidden, invalid, not_found, problem
+from resolvers.changes import Change, Problems, UserErrorValue, changed, forbidden, invalid, not_found, problem
 from resolvers.context import Context, Info
 from resolvers.inputs import ID
 
@@ -57,7 +57,7 @@ class AssignShiftPayload(msgspec.Struct, frozen=True):
 
     employees: list[EmployeeRow]
     recomputed_days: int
-    user_errors: list[UserProblem]
+    user_errors: list[UserErrorValue]
 
 
 class Wanted(msgspec.Struct, frozen=True):

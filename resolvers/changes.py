@@ -18,6 +18,24 @@ Outcome = TypeVar("Outcome", bound=msgspec.Struct)
 _encode: Final = msgspec.msgpack.Encoder().encode
 
 
+class UserErrorValue(msgspec.Struct, frozen=True):
+    """An entry of `userErrors`: a UserProblem as a value, since GraphQL takes exceptions for failures."""
+
+    error_code: ErrorCode
+    message: str
+    path: list[str]
+    constraint: str | None = None
+    needed_role: str | None = None
+    current: Any = None
+    current_version: int | None = None
+    overlaps: Any = None
+
+
+def user_error(problem: UserProblem) -> UserErrorValue:
+    """A problem as an entry of `userErrors`."""
+    return UserErrorValue(*(getattr(problem, name) for name in UserErrorValue.__struct_fields__))
+
+
 class Problems(Exception):
     """Several problems at once: nothing is written."""
 
@@ -42,7 +60,7 @@ async def changed(
     outcome_type: type[Outcome],
     work: Callable[[WriteConnection], Awaitable[Outcome]],
     problem_by_constraint: Mapping[str, UserProblem] = {},
-) -> tuple[Outcome | None, list[UserProblem]]:
+) -> tuple[Outcome | None, list[UserErrorValue]]:
     """Run `work` in one transaction; returns (its outcome, no problems) or (None, what was wrong) with nothing written.
 
     With a key the outcome is stored, and a retry gets it back without any work. A dry run gives the outcome and
@@ -68,15 +86,15 @@ async def changed(
                 )
         return outcome, []
     except Problems as several:
-        return None, several.problems
+        return None, [user_error(problem) for problem in several.problems]
     except UserProblem as one:
-        return None, [one]
+        return None, [user_error(one)]
     except BadUserInput as error:
-        return None, [UserProblem(ErrorCode.INVALID, error.message, error.path)]
+        return None, [UserErrorValue(ErrorCode.INVALID, error.message, error.path)]
     except ConstraintBroken as error:
         if error.constraint not in problem_by_constraint:
             raise
-        return None, [problem_by_constraint[error.constraint]]
+        return None, [user_error(problem_by_constraint[error.constraint])]
 
 
 def problem(code: ErrorCode, where: str, message: str, **more: Any) -> UserProblem:

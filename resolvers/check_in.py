@@ -12,7 +12,7 @@ from db.days import derive_days
 from db.punch_writes import insert_punch, lock_employees, presence_at
 from db.rows import DayRow, EmployeeRow, PunchRow
 from domain.enums import PresenceState, PunchDirection, PunchSource
-from domain.errors import ErrorCode, UserProblem
+from domain.errors import ErrorCode
 from domain.geofence import distance_m
 from domain.ids import EmployeeId, PunchId
 from domain.periods import ONE_DAY
@@ -21,7 +21,7 @@ from loaders.employees import employee_by_id
 from loaders.locations import location_by_id
 from loaders.punches import punch_by_id
 from resolvers.arguments import given, id_of
-from resolvers.changes import Change, changed, forbidden, invalid, not_found, problem
+from resolvers.changes import Change, UserErrorValue, changed, forbidden, invalid, not_found, problem
 from resolvers.context import Context, Info
 from resolvers.inputs import ID
 
@@ -61,7 +61,7 @@ class CheckPayload(msgspec.Struct, frozen=True):
 
     punch: PunchRow | None
     day: DayRow | None
-    user_errors: list[UserProblem]
+    user_errors: list[UserErrorValue]
 
 
 async def check_in(info: Info, input: Check) -> CheckPayload:
@@ -106,7 +106,7 @@ async def derive_around(connection: WriteConnection, context: Context, punch: Pu
     return Punched(punch.id, punch.employee_id, derived.date_by_punch.get(punch.id))
 
 
-async def payload_of(context: Context, punched: Punched | None, problems: list[UserProblem]) -> CheckPayload:
+async def payload_of(context: Context, punched: Punched | None, problems: list[UserErrorValue]) -> CheckPayload:
     """The payload of a punch, read again now that it is written."""
     if punched is None:
         return CheckPayload(None, None, problems)

@@ -23,6 +23,7 @@ from resolvers.arguments import given, id_of
 from resolvers.changes import (
     Change,
     Problems,
+    UserErrorValue,
     changed,
     check_version,
     forbidden,
@@ -75,7 +76,7 @@ class MarkAttendancePayload(msgspec.Struct, frozen=True):
     """The days as they are now, and what was wrong."""
 
     days: list[DayRow]
-    user_errors: list[UserProblem]
+    user_errors: list[UserErrorValue]
 
 
 async def mark_attendance(info: Info, input: Marks) -> MarkAttendancePayload:
@@ -97,7 +98,7 @@ async def mark_attendance(info: Info, input: Marks) -> MarkAttendancePayload:
         return MarkAttendancePayload([], problems)
     keys: list[DayKey] = [(EmployeeId(employee), day) for employee, day in marked.days]
     days = await context.load_many(day_by_key, keys)
-    stored = [UserProblem(*found) for found in marked.problems]
+    stored = [UserErrorValue(*found) for found in marked.problems]
     return MarkAttendancePayload([day for day in days if day is not None], stored)
 
 

@@ -9,11 +9,11 @@ from db.connection import WriteConnection
 from db.day_writes import employees_of_days
 from db.days import derive_days
 from db.rows import DayRow
-from domain.errors import ErrorCode, UserProblem
+from domain.errors import ErrorCode
 from domain.periods import ONE_DAY
 from domain.permission import NOBODY
 from resolvers.arguments import given
-from resolvers.changes import Change, changed, forbidden, problem
+from resolvers.changes import Change, UserErrorValue, changed, forbidden, problem
 from resolvers.context import Info
 from resolvers.described import Days
 from resolvers.scope import day_filter
@@ -35,7 +35,7 @@ class Recomputed(msgspec.Struct, frozen=True):
 class RecomputePayload(Recomputed, frozen=True):
     """What it came to, or what was wrong."""
 
-    user_errors: list[UserProblem] = []
+    user_errors: list[UserErrorValue] = []
 
 
 async def recompute(info: Info, filter: Days, dry_run: DryRun = True) -> RecomputePayload:

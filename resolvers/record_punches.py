@@ -16,7 +16,7 @@ from domain.enums import PunchDirection
 from domain.errors import ErrorCode, UserProblem
 from domain.periods import ONE_DAY
 from resolvers.arguments import given
-from resolvers.changes import Change, Problems, changed, forbidden, invalid, not_found, problem
+from resolvers.changes import Change, Problems, UserErrorValue, changed, forbidden, invalid, not_found, problem
 from resolvers.context import Context, Info
 from resolvers.inputs import ID
 
@@ -58,7 +58,7 @@ class Counts(msgspec.Struct, frozen=True):
 class RecordPunchesPayload(Counts, frozen=True):
     """What came of the punches, or what was wrong: then none is recorded."""
 
-    user_errors: list[UserProblem] = []
+    user_errors: list[UserErrorValue] = []
 
 
 async def record_punches(info: Info, input: DevicePunches) -> RecordPunchesPayload:

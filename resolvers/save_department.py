@@ -9,11 +9,10 @@ from strawberry import UNSET
 from db.connection import WriteConnection
 from db.department_writes import department_for_update, insert_department, lock_tree, update_department
 from db.rows import DepartmentRow
-from domain.errors import UserProblem
 from domain.ids import DepartmentId, EmployeeId
 from loaders.departments import ALL, department_by_id, department_tree
 from resolvers.arguments import id_of
-from resolvers.changes import Change, changed, invalid, not_found
+from resolvers.changes import Change, UserErrorValue, changed, invalid, not_found
 from resolvers.context import Context, Info
 from resolvers.inputs import ID
 from resolvers.organising import LONGEST_CODE, Saved, code_taken, kept_text, require_organiser, standing
@@ -44,7 +43,7 @@ class DepartmentPayload(msgspec.Struct, frozen=True):
     """The department as it is now, or what was wrong."""
 
     department: DepartmentRow | None
-    user_errors: list[UserProblem]
+    user_errors: list[UserErrorValue]
 
 
 async def save_department(info: Info, input: DepartmentToSave) -> DepartmentPayload:
@@ -100,5 +99,3 @@ async def _manager(context: Context, input: DepartmentInput, base: DepartmentRow
     if await context.employee(manager_id) is None:
         raise not_found("input.managerId", "employee")
     return manager_id
-
-

@@ -30,7 +30,17 @@ from loaders.employees import employee_by_id
 from loaders.locations import location_by_id
 from loaders.shifts import shift_by_id
 from resolvers.arguments import EARLIEST, LATEST, given, id_of
-from resolvers.changes import Change, changed, check_version, forbidden, invalid, not_found, problem, text_of
+from resolvers.changes import (
+    Change,
+    UserErrorValue,
+    changed,
+    check_version,
+    forbidden,
+    invalid,
+    not_found,
+    problem,
+    text_of,
+)
 from resolvers.context import Context, Info
 from resolvers.inputs import ID
 
@@ -87,7 +97,7 @@ class EmployeePayload(msgspec.Struct, frozen=True):
     """The employee as they are now, or what was wrong."""
 
     employee: EmployeeRow | None
-    user_errors: list[UserProblem]
+    user_errors: list[UserErrorValue]
 
 
 async def save_employee(info: Info, input: Person) -> EmployeePayload:

@@ -11,11 +11,10 @@ from db.days import derive_days
 from db.location_writes import insert_location, knows_zone, location_for_update, posted_at, update_location
 from db.rows import LocationRow
 from domain.attendance.work_days import zone
-from domain.errors import UserProblem
 from domain.ids import LocationId
 from loaders.locations import location_by_id
 from resolvers.arguments import given
-from resolvers.changes import Change, changed, invalid
+from resolvers.changes import Change, UserErrorValue, changed, invalid
 from resolvers.context import Context, Info
 from resolvers.inputs import ID, TimeZone
 from resolvers.organising import LONGEST_CODE, Saved, code_taken, kept_text, require_organiser, standing
@@ -46,7 +45,7 @@ class LocationPayload(msgspec.Struct, frozen=True):
     """The location as it is now, or what was wrong."""
 
     location: LocationRow | None
-    user_errors: list[UserProblem]
+    user_errors: list[UserErrorValue]
 
 
 async def save_location(info: Info, input: LocationToSave) -> LocationPayload:

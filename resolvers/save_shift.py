@@ -10,10 +10,9 @@ from strawberry import UNSET
 from db.connection import WriteConnection
 from db.rows import ShiftRow
 from db.shift_writes import insert_shift, shift_for_update, update_shift
-from domain.errors import UserProblem
 from domain.ids import ShiftId
 from loaders.shifts import shift_by_id
-from resolvers.changes import Change, changed, invalid
+from resolvers.changes import Change, UserErrorValue, changed, invalid
 from resolvers.context import Context, Info
 from resolvers.inputs import ID
 from resolvers.organising import LONGEST_CODE, Saved, code_taken, kept_text, require_organiser, standing
@@ -43,7 +42,7 @@ class ShiftPayload(msgspec.Struct, frozen=True):
     """The shift as it is now, or what was wrong."""
 
     shift: ShiftRow | None
-    user_errors: list[UserProblem]
+    user_errors: list[UserErrorValue]
 
 
 async def save_shift(info: Info, input: ShiftToSave) -> ShiftPayload:

@@ -5,7 +5,8 @@ from typing import Any
 import strawberry
 
 from domain.enums import Role
-from domain.errors import ErrorCode, UserProblem
+from domain.errors import ErrorCode
+from resolvers.changes import UserErrorValue
 from schema.node import Node
 
 
@@ -13,12 +14,12 @@ def _problems(*codes: ErrorCode | None) -> Any:
     """`is_type_of` of the error type for these codes."""
 
     def is_type_of(_: type, value: object, __: object) -> bool:
-        return isinstance(value, UserProblem) and _code(value) in codes
+        return isinstance(value, UserErrorValue) and _code(value) in codes
 
     return classmethod(is_type_of)
 
 
-def _code(problem: UserProblem) -> ErrorCode | None:
+def _code(problem: UserErrorValue) -> ErrorCode | None:
     """The code that decides the type; an overlap with nothing that the API can show is a plain error."""
     if problem.error_code is ErrorCode.OVERLAP and problem.overlaps is None:
         return None
