@@ -4,7 +4,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 .DEFAULT_GOAL := help
-.PHONY: help serve test check format lock
+.PHONY: help serve test check format schema migration entity lock
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -22,14 +22,24 @@ serve: $(STAMP) ## start the whole service: private PostgreSQL and Valkey, demo 
 test: $(STAMP) ## run every test (ARGS= goes to pytest)
 	@$(PY) -m pytest $(ARGS)
 
-check: $(STAMP) ## format, lint, types, then the tests
+check: $(STAMP) ## format, lint, types, imports, then the tests (schema and docs drift among them)
 	@$(PY) -m ruff format --check .
 	@$(PY) -m ruff check .
 	@$(PY) -m mypy
+	@$(VENV)/bin/lint-imports --no-logo
 	@$(MAKE) test
 
 format: $(STAMP) ## format the code
 	@$(PY) -m ruff format .
+
+schema: $(STAMP) ## print schema/schema.graphql from the code again
+	@$(PY) -m schema.root
+
+migration: $(STAMP) ## write an empty migration (name=add_something)
+	@$(PY) -m ops.scaffold migration "$(name)"
+
+entity: $(STAMP) ## write the files of an entity in every layer (name=holiday)
+	@$(PY) -m ops.scaffold entity "$(name)"
 
 lock: ## pin the dependencies again (needs uv)
 	uv pip compile -q --python-version 3.11 --universal --generate-hashes --no-header pyproject.toml --extra embedded -o requirements/runtime.txt

@@ -43,7 +43,7 @@ def application(settings: Settings) -> "Starlette":
     routes = resources.routes()
     if settings.http.graphiql:
         shows_demo = settings.server.demo == "on" and settings.server.loopback
-        users = [DemoUser(email, label) for email, label in DEMO_USERS] if shows_demo else []
+        users = [DemoUser(email, email.partition("@")[0]) for email, _ in DEMO_USERS] if shows_demo else []
         routes += graphiql_routes(demo_users=users, demo_password=DEMO_PASSWORD if shows_demo else None)
     return create_app(
         schema=api,

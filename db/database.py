@@ -3,17 +3,20 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from typing import cast
+from typing import Final, cast
 
 import asyncpg
 import msgspec
+from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from db.connection import ReadConnection, WriteConnection
+from db.connection import Query, ReadConnection, WriteConnection
 from db.errors import LOST, translated
 from domain.errors import Unavailable
+
+_ALIVE: Final = Query("alive", text("SELECT 1"))
 
 
 class PoolLimits(msgspec.Struct, frozen=True):
@@ -68,6 +71,11 @@ class Database:
         """A transaction beside one that is open: from a connection of its own, which writers cannot exhaust."""
         async with self._driver(self._aside) as driver, driver.transaction():
             yield WriteConnection(driver)
+
+    async def ping(self) -> None:
+        """Ask the primary for a sign of life; raises Unavailable without one."""
+        async with self.read() as connection:
+            await connection.records(_ALIVE)
 
     async def close(self) -> None:
         """Close every connection."""

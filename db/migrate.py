@@ -25,7 +25,6 @@ def alembic_config() -> Config:
     """Where the migrations are."""
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-    config.set_main_option("file_template", "%%(rev)s_%%(slug)s")
     return config
 
 

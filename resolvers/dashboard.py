@@ -66,10 +66,11 @@ def _figures(context: Context, sums: Sums) -> Metrics:
 
 
 async def by_department(row: strawberry.Parent[DashboardToday], info: Info) -> list[StatRow]:
-    """Figures by department; those too small for the viewer are left out."""
+    """Figures by department, by name; those too small for the viewer are left out."""
     figures = [(department_id, _figures(info.context, sums)) for department_id, sums in row.found.by_department]
     rows = (_department_row(info.context, id_, of_department) for id_, of_department in figures)
-    return [row for row in await asyncio.gather(*rows) if not row.metrics.suppressed]
+    shown = [row for row in await asyncio.gather(*rows) if not row.metrics.suppressed]
+    return sorted(shown, key=lambda row: (row.keys[0].label, row.keys[0].value))
 
 
 async def _department_row(context: Context, department_id: DepartmentId, figures: Metrics) -> StatRow:

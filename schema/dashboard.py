@@ -34,7 +34,7 @@ class DashboardToday:
         description="Days of the last 31 with a missing punch or an unexplained absence that nobody decided about.",
     )
     by_department = strawberry.field(
-        resolver=resolve.by_department, graphql_type=list[StatRow], description="Figures by department."
+        resolver=resolve.by_department, graphql_type=list[StatRow], description="Figures by department, by name."
     )
 
 

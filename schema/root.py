@@ -1,12 +1,12 @@
-"""The schema as a whole; `python -m schema.root` prints it."""
+"""The schema as a whole; `python -m schema.root` writes schema/schema.graphql."""
 
+from pathlib import Path
 from typing import Final
 
 import strawberry
 from strawberry.schema.config import StrawberryConfig
 
 import schema.enums  # noqa: F401 (gives the enumerations to the API)
-from schema.cost import Cost
 from schema.mutation import Mutation
 from schema.query import Query
 from schema.scalars import SCALARS
@@ -25,4 +25,5 @@ def printed() -> str:
     return api.as_str() + "\n"
 
 
-__all__ = ["Cost", "api", "printed"]
+if __name__ == "__main__":
+    Path(__file__).with_name("schema.graphql").write_text(printed())

@@ -3,16 +3,14 @@
 import asyncio
 from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from typing import Any, Final
+from typing import Any
 
 import httpx2
-from sqlalchemy import text
 from starlette.applications import Starlette
 from starlette.routing import BaseRoute
 
 from cache.second_level import SecondLevelCache
 from cache.server import Server
-from db.connection import Query
 from db.database import Database, PoolLimits
 from domain.departments import DepartmentTree
 from domain.permission import viewer_of
@@ -32,8 +30,6 @@ from web.signing_key import load_signing_key
 from web.throttle import Throttle
 from web.tokens import Tokens
 from web.user_accounts import UserAccounts, ViewerAccount
-
-_ALIVE: Final = Query("alive", text("SELECT 1"))
 
 
 class Resources:
@@ -68,7 +64,7 @@ class Resources:
 
     def readiness(self) -> Mapping[str, ReadinessCheck]:
         """What a worker needs to answer; without Redis it is slower, not unready."""
-        return {"database": self._database_answers}
+        return {"database": self.database.ping}
 
     async def context(self, facts: RequestFacts) -> Context:
         """The context of one operation; raises Unauthenticated when a token is given that is not good."""
@@ -92,10 +88,6 @@ class Resources:
             await stack.enter_async_context(_running(drain_for_ever(self.database, self.cache)))
             await stack.enter_async_context(_running(upkeep_for_ever(self.database, self.cache)))
             yield
-
-    async def _database_answers(self) -> None:
-        async with self.database.read() as connection:
-            await connection.records(_ALIVE)
 
 
 @asynccontextmanager
