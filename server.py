@@ -5,11 +5,11 @@ company is put into an empty one.
 """
 
 import asyncio
+import json
 import os
-import signal
 import sys
 from collections.abc import Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -70,19 +70,20 @@ class Ground:
 
     async def prepare(self) -> Mapping[str, str]:
         """Start private servers if need be, migrate, fill in the demo company; returns what workers need to know."""
-        found = await asyncio.to_thread(self._servers)
-        found["DEMO"] = "on" if self.demo else "off"
-        arguments = ["-m", "ops.bring_up", *(["demo"] if self.demo else [])]
-        process = await asyncio.create_subprocess_exec(sys.executable, *arguments, env={**os.environ, **found})
+        command = [sys.executable, "-m", "ops.bring_up", *(["demo"] if self.demo else [])]
+        # started first: it loads its code while the servers start, and reads their addresses from its input then
+        process = await asyncio.create_subprocess_exec(*command, stdin=asyncio.subprocess.PIPE)
         try:
-            code = await process.wait()
-        except asyncio.CancelledError:
-            process.send_signal(signal.SIGTERM)
+            found = await asyncio.to_thread(self._servers)
+            await process.communicate(json.dumps(found).encode())
+        except BaseException:
+            with suppress(ProcessLookupError):
+                process.terminate()
             await process.wait()
             raise
-        if code != 0:
+        if process.returncode != 0:
             raise RollcallError("the database could not be made ready; the reason stands above")
-        return found
+        return found | {"DEMO": "on" if self.demo else "off"}
 
     def _servers(self) -> dict[str, str]:
         """The addresses of the servers that the settings leave open."""

@@ -1,10 +1,12 @@
 """What happens before the first worker serves: migrations, the demo company, one drain. A process of its own.
 
-python -m ops.bring_up [demo]; the environment says where PostgreSQL and Redis are. The supervisor starts it, so that
-what it loads and how it ends cannot touch the supervisor.
+python -m ops.bring_up [demo]; the input is a JSON object of environment variables that the service found out meanwhile.
+The supervisor starts it, so that what it loads and how it ends cannot touch the supervisor.
 """
 
 import asyncio
+import json
+import os
 import sys
 from datetime import UTC, datetime
 
@@ -62,6 +64,7 @@ async def _drain(database: Database, cache: SecondLevelCache) -> None:
 def main() -> int:
     """Returns the exit code; a refusal is one line on standard error."""
     try:
+        os.environ.update(json.loads(sys.stdin.read() or "{}"))
         asyncio.run(bring_up(Settings.from_environment(), demo="demo" in sys.argv[1:]))
     except RollcallError as error:
         sys.stderr.write(f"{error.message}\n")
