@@ -52,6 +52,9 @@ EMPLOYEES_AT_ONCE: Final = 200
 UNFINISHED: Final = timedelta(days=2)
 """How long before the last filling a day may have begun that was not over then."""
 
+FRESH: Final = timedelta(minutes=15)
+"""A company that was filled so recently is up to date: starting again at once costs nothing."""
+
 SLACK: Final = timedelta(hours=4)
 """How far punches may lie outside of a window that somebody made narrower."""
 
@@ -94,7 +97,7 @@ async def bring_up_to_date(database: Database, now: datetime, progress: Progress
     async with database.transaction() as guard:
         await lock_demo(guard, wait=True)
         company = await demo_company(guard)
-        if company is None or company.filled_until is None or now <= company.filled_until:
+        if company is None or company.filled_until is None or now - company.filled_until < FRESH:
             return 0
         plan = Blueprint(company.seed, company.employees, company.first_date, company.last_date)
         extension = Extension(plan, company.filled_until, now)

@@ -1,0 +1,25 @@
+"""The database and the cache as the settings describe them, for the service and for commands beside it."""
+
+from cache.second_level import SecondLevelCache
+from cache.server import Server
+from db.database import Database, PoolLimits
+from web.environment import SettingsError
+from web.settings import Settings
+
+
+def open_database(settings: Settings) -> Database:
+    """The pool of the primary."""
+    url = settings.database.primary_url
+    if url is None:
+        raise SettingsError("DATABASE_URL: needed the address of PostgreSQL, got none")
+    limits = PoolLimits(settings.database.pool_size, settings.database.pool_wait, settings.database.statement_timeout)
+    return Database(url, limits)
+
+
+def open_cache(settings: Settings) -> SecondLevelCache:
+    """The second-level cache, or none when it is off or there is no Redis."""
+    url = settings.redis.shared_url
+    server = None
+    if url is not None and settings.cache.enabled:
+        server = Server(url, settings.redis.timeout, settings.redis.pool_size)
+    return SecondLevelCache(server, settings.cache.prefix, settings.cache.ttl_by_type)
