@@ -20,8 +20,8 @@ from domain.errors import RollcallError
 from loaders.drain import drain_once
 from ops.demo import bring_up_to_date, fill_demo, is_empty
 from ops.demo_command import progress_bar
-from web.stores import open_cache, open_database
 from web.settings import Settings
+from web.stores import open_cache, open_database
 
 EMPLOYEES, DAYS, SEED = 2_000, 90, 7
 
