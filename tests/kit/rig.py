@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from secrets import token_hex
 from typing import Any
@@ -67,11 +67,10 @@ class Rig:
         await self.database.close()
 
     async def _close_cache(self) -> None:
-        if self._drain is not None:
-            self._drain.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._drain
-            self._drain = None
+        while self._drain is not None and not self._drain.done():
+            self._drain.cancel()  # again: wait_for of Python 3.11 loses a cancellation that arrives with an answer
+            await asyncio.wait({self._drain}, timeout=0.2)
+        self._drain = None
         await self.cache.close()
 
     # ----------------------------------------------------------------------------------------------------- executing

@@ -1,0 +1,166 @@
+"""A small loopback proxy before PostgreSQL or Valkey that can refuse, hang, cut, delay, and stop at a chosen command."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from datetime import timedelta
+
+
+class Stop:
+    """A place in the conversation: the proxy waits there, with the command still unsent, until told what to do."""
+
+    def __init__(self, marker: bytes) -> None:
+        self.marker = marker
+        self.reached = asyncio.Event()
+        self._gone_on = asyncio.Event()
+
+    def go_on(self) -> None:
+        """Send the command."""
+        self._gone_on.set()
+
+    async def wait(self) -> None:
+        """The proxy's side of it."""
+        self.reached.set()
+        await self._gone_on.wait()
+
+
+class Proxy:
+    """Forwards `port` to `upstream`, the path of a socket or (host, port); faults also strike open connections."""
+
+    def __init__(self, upstream: str | tuple[str, int]) -> None:
+        self._upstream = upstream
+        self._open = asyncio.Event()
+        self._open.set()
+        self._delay = timedelta()
+        self._bytes_left: int | None = None
+        self._deaf_after: bytes | None = None
+        self._stops: list[Stop] = []
+        self._server: asyncio.Server | None = None
+        self._writers: set[asyncio.StreamWriter] = set()
+        self._pumps: set[asyncio.Task[None]] = set()
+        self.port = 0
+
+    # -------------------------------------------------------------------------------------------------------- faults
+
+    async def refuse(self) -> None:
+        """Refuse connections, and cut the open ones."""
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+        self.cut()
+
+    def hang(self) -> None:
+        """Accept everything and answer nothing."""
+        self._open.clear()
+
+    def delay(self, each: timedelta) -> None:
+        """Hold up each piece of a conversation, in both directions."""
+        self._delay = each
+
+    def cut(self) -> None:
+        """Cut every open connection once."""
+        for writer in self._writers:
+            writer.transport.abort()
+
+    def cut_after(self, count: int) -> None:
+        """Let `count` more bytes of answers through, then cut the connection that asks for more."""
+        self._bytes_left = count
+
+    def lose_answer_to(self, marker: bytes) -> None:
+        """Send the next command that contains `marker`, then cut its connection before the answer."""
+        self._deaf_after = marker
+
+    def stop_before(self, marker: bytes) -> Stop:
+        """Stop before the next command that contains `marker`."""
+        stop = Stop(marker)
+        self._stops.append(stop)
+        return stop
+
+    async def heal(self) -> None:
+        """Forward as if nothing had been."""
+        self._delay, self._bytes_left, self._deaf_after = timedelta(), None, None
+        self._open.set()
+        if self._server is None:
+            self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
+            self.port = self._server.sockets[0].getsockname()[1]
+
+    async def close(self) -> None:
+        """Stop for good."""
+        await self.refuse()
+        for pump in self._pumps:
+            pump.cancel()
+        await asyncio.gather(*self._pumps, return_exceptions=True)
+
+    # ---------------------------------------------------------------------------------------------------- forwarding
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._writers.add(writer)
+        try:
+            if isinstance(self._upstream, str):
+                there = await asyncio.open_unix_connection(self._upstream)
+            else:
+                there = await asyncio.open_connection(*self._upstream)
+        except OSError:
+            writer.transport.abort()
+            self._writers.discard(writer)
+            return
+        for work in (self._questions(reader, there[1], writer), self._answers(there[0], writer, there[1])):
+            pump = asyncio.create_task(work)
+            self._pumps.add(pump)
+            pump.add_done_callback(self._pumps.discard)
+
+    async def _questions(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, client: asyncio.StreamWriter
+    ) -> None:
+        with suppress(OSError):
+            while piece := await reader.read(1 << 16):
+                await self._hold_up()
+                stop = next((stop for stop in self._stops if stop.marker in piece), None)
+                if stop:
+                    self._stops.remove(stop)
+                    await stop.wait()
+                deaf = self._deaf_after is not None and self._deaf_after in piece
+                writer.write(piece)
+                await writer.drain()
+                if deaf:
+                    self._deaf_after = None
+                    self._writers.discard(client)
+                    client.transport.abort()
+                    await reader.read()  # the server is left alone until the client has noticed
+        writer.close()
+
+    async def _answers(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, server: asyncio.StreamWriter
+    ) -> None:
+        with suppress(OSError):
+            while piece := await reader.read(1 << 16):
+                await self._hold_up()
+                if self._bytes_left is not None:
+                    piece, self._bytes_left = piece[: self._bytes_left], max(0, self._bytes_left - len(piece))
+                    writer.write(piece)
+                    if not self._bytes_left:
+                        writer.transport.abort()
+                        break
+                else:
+                    writer.write(piece)
+                await writer.drain()
+        writer.close()
+        server.close()
+        self._writers.discard(writer)
+
+    async def _hold_up(self) -> None:
+        if self._delay:
+            await asyncio.sleep(self._delay.total_seconds())
+        await self._open.wait()
+
+
+@asynccontextmanager
+async def proxy_to(upstream: str | os.PathLike[str] | tuple[str, int]) -> AsyncIterator[Proxy]:
+    """A proxy that forwards until the end."""
+    proxy = Proxy(upstream if isinstance(upstream, tuple) else os.fspath(upstream))
+    await proxy.heal()
+    try:
+        yield proxy
+    finally:
+        await proxy.close()
