@@ -1,0 +1,53 @@
+"""How tests change things: one mutation with its `input`, every problem in full."""
+
+from typing import Any
+
+from domain.ids import encode_id
+from tests.kit.rig import Rig
+from tests.kit.small_company import HR
+
+PROBLEMS = (
+    "userErrors { code message path ... on Forbidden { neededRole } ... on Conflict { currentVersion current { id } } }"
+)
+
+
+async def change(rig: Rig, field: str, selection: str = "", user: str = HR, /, **input: Any) -> Any:
+    """What a mutation answers; keys of `input` are as in the API."""
+    type_name = {"revokeRole": "GrantInput", "grantRole": "GrantInput"}.get(field, f"{field.removeprefix('save')}Input")
+    query = f"mutation($input: {type_name}!) {{ {field}(input: $input) {{ {selection} {PROBLEMS} }} }}"
+    return (await rig.data(query, {"input": input}, await rig.viewer(user)))[field]
+
+
+async def refused(rig: Rig, field: str, user: str = HR, /, **input: Any) -> dict[str, Any]:
+    """The only problem of a mutation that is refused."""
+    [found] = (await change(rig, field, "", user, **input))["userErrors"]
+    return dict(found)
+
+
+def problem(code: str, message: str, *path: str, **more: Any) -> dict[str, Any]:
+    """A problem as the API shows it."""
+    if code == "FORBIDDEN":
+        more = {"neededRole": "HR"} | more
+    if code == "CONFLICT":
+        more = {"currentVersion": None, "current": None} | more
+    return {"code": code, "message": message, "path": list(path)} | more
+
+
+def department(key: int) -> str:
+    """A global id."""
+    return encode_id("Department", key)
+
+
+def location(key: int) -> str:
+    """A global id."""
+    return encode_id("Location", key)
+
+
+def shift(key: int) -> str:
+    """A global id."""
+    return encode_id("Shift", key)
+
+
+def employee(key: int) -> str:
+    """A global id."""
+    return encode_id("Employee", key)
