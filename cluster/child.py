@@ -17,7 +17,6 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
@@ -52,16 +51,25 @@ class Command(StrEnum):
     """The service ends: finish what is in flight."""
 
 
-@dataclass(frozen=True)
 class Report:
-    """The pipe to the supervisor; a report that does not fit into it is dropped."""
+    """The pipe to the supervisor; while it is full, reports are dropped."""
 
-    fd: int
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+        self._rest = b""
 
     def send(self, **facts: object) -> None:
         """Send one line of JSON."""
+        self.flush()
+        if not self._rest:
+            self._rest = json.dumps(facts, separators=(",", ":")).encode() + b"\n"
+            self.flush()
+
+    def flush(self) -> None:
+        """Send what did not fit into the pipe: it takes 64 KiB at once."""
         with contextlib.suppress(BlockingIOError, BrokenPipeError):
-            os.write(self.fd, json.dumps(facts, separators=(",", ":")).encode() + b"\n")
+            while self._rest:
+                self._rest = self._rest[os.write(self._fd, self._rest) :]
 
 
 def begin(title: str, report_fd: int) -> Report:

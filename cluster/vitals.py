@@ -8,25 +8,38 @@ from pathlib import Path
 from typing import Final
 
 from cluster.child import Report
+from telemetry.report import moment, sums
 
 _SAMPLE_S: Final = 0.1
 _SAMPLES_PER_REPORT: Final = 10
 
 
-async def beat(report: Report, facts: Callable[[], Mapping[str, object]]) -> None:
-    """Report for ever: loop lag, processor time, memory and the process's own `facts`."""
+Facts = Callable[[], Mapping[str, int]]
+
+
+async def beat(report: Report, facts: Facts) -> None:
+    """Report for ever: the lag of the event loop, and all that `vitals` knows."""
     while True:
         lag_s = 0.0
         for _ in range(_SAMPLES_PER_REPORT):
             due_s = time.monotonic() + _SAMPLE_S
             await asyncio.sleep(_SAMPLE_S)
             lag_s = max(lag_s, time.monotonic() - due_s)
-        report.send(
-            event_loop_lag_ms=round(lag_s * 1000, 1),
-            cpu_s=round(time.process_time(), 3),
-            rss_bytes=resident_bytes(),
-            **facts(),
-        )
+            report.flush()
+        report.send(event_loop_lag_ms=round(lag_s * 1000, 1), **vitals(facts))
+
+
+def vitals(facts: Facts) -> dict[str, object]:
+    """Processor time, memory, the process's own `facts`, and what its layers counted; `sums` only grow."""
+    traffic, cpu_s = facts(), round(time.process_time(), 3)
+    http = {name: traffic[name] for name in ("requests", "errors") if name in traffic}
+    return {
+        "cpu_s": cpu_s,
+        "rss_bytes": resident_bytes(),
+        **traffic,
+        **moment(),
+        "sums": {"http": http, "process": {"cpu_s": cpu_s}, **sums()},
+    }
 
 
 def resident_bytes() -> int:

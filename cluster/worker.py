@@ -16,7 +16,7 @@ from hypercorn.config import Config
 
 from cluster.child import Orders, Report, begin, fail, load
 from cluster.drain import Application, Drain
-from cluster.vitals import beat
+from cluster.vitals import beat, vitals
 from domain.errors import RollcallError
 from web.settings import ClusterSettings, Settings
 
@@ -70,6 +70,7 @@ async def work(
         await serve_until_drained(application, listen_fd, settings, drain)
     finally:
         reporting.cancel()
+        report.send(event_loop_lag_ms=0.0, **vitals(drain.facts))  # or the last second would be missing in the sums
 
 
 async def settled(drain: Drain) -> None:

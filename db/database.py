@@ -11,10 +11,12 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import QueuePool
 
 from db.connection import Query, ReadConnection, WriteConnection
 from db.errors import LOST, translated
 from domain.errors import Unavailable
+from telemetry.counters import count
 
 _ALIVE: Final = Query("alive", text("SELECT 1"))
 
@@ -77,6 +79,12 @@ class Database:
         async with self.read() as connection:
             await connection.records(_ALIVE)
 
+    @property
+    def in_use(self) -> int:
+        """How many connections of the pool are lent out."""
+        pool = self._engine.sync_engine.pool
+        return pool.checkedout() if isinstance(pool, QueuePool) else 0
+
     async def close(self) -> None:
         """Close every connection."""
         await self._engine.dispose()
@@ -98,6 +106,7 @@ class Database:
         try:
             return await engine.connect()
         except PoolTimeoutError:
+            count("db_pool_timeouts")
             raise Unavailable("all connections to the database are busy", retry_after_s=2) from None
         except (DBAPIError, asyncpg.PostgresError, OSError, TimeoutError) as error:
             raise Unavailable("the database cannot be reached now") from error

@@ -8,6 +8,7 @@ import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from web.body import ClientGone, limited
+from web.measured import measure
 from web.request_record import KEY, RequestRecord, new_record
 from web.responses import internal_error_message, problem
 
@@ -55,7 +56,9 @@ class Envelope:
             detail = internal_error_message(record.request_id)
             await problem(500, "INTERNAL_SERVER_ERROR", detail)(scope, receive, send_labelled)
         finally:
-            _log(scope, record, time.perf_counter() - started)
+            seconds = time.perf_counter() - started
+            measure(scope, record, seconds)
+            _log(scope, record, seconds)
 
 
 def _missing(given: Iterable[tuple[bytes, bytes]], record: RequestRecord) -> Iterable[tuple[bytes, bytes]]:

@@ -12,11 +12,13 @@ from starlette.datastructures import Headers
 from starlette.types import Receive, Scope, Send
 
 from domain.errors import ClientError, Unavailable, UserProblem
+from telemetry.requests import current_operation
 from web.answers import Answer, masked, refusal, refusal_of
 from web.body import ClientGone, read_body
 from web.client_watch import ClientWatch
 from web.execution import ContextFactory, Execution, PreparedOperation, RequestFacts, request_error_status
 from web.graphql_request import GraphQLRequest, check_content_type, from_body, from_query_string
+from web.measured import operation_label
 from web.negotiation import GRAPHQL_RESPONSE, JSON, answer_type
 from web.request_errors import RequestError
 from web.request_record import RequestRecord, record_of
@@ -131,6 +133,7 @@ class GraphQLEndpoint:
             exchange.record.operation_name = (prepared.operation.name or "")[:80] or None
             exchange.record.operation_type = kind.value
             exchange.record.cost = prepared.cost
+            current_operation.set(operation_label(kind.value, exchange.record.operation_name))
             if kind is not OperationType.QUERY and exchange.scope["method"] != "POST":
                 raise RequestError("METHOD_NOT_ALLOWED", f"a {kind.value} needs POST", 405, headers={"Allow": "POST"})
         return prepared

@@ -9,9 +9,6 @@ import httpx2
 from starlette.applications import Starlette
 from starlette.routing import BaseRoute
 
-from cache.second_level import SecondLevelCache
-from cache.server import Server
-from db.database import Database, PoolLimits
 from domain.departments import DepartmentTree
 from domain.permission import viewer_of
 from jobs.upkeep import upkeep_for_ever
@@ -19,14 +16,16 @@ from loaders.batch import Loaders
 from loaders.departments import ALL, department_tree
 from loaders.drain import drain_for_ever
 from resolvers.context import Context, utc_now
+from telemetry.gauges import gauge
+from telemetry.requests import slow
 from web.auth import Authenticator, auth_routes
-from web.environment import SettingsError
 from web.execution import RequestFacts
 from web.health import ReadinessCheck
 from web.oidc import Issuer, OidcIssuers
 from web.passwords import Passwords
 from web.settings import Settings
 from web.signing_key import load_signing_key
+from web.stores import open_cache, open_database
 from web.throttle import Throttle
 from web.tokens import Tokens
 from web.user_accounts import UserAccounts, ViewerAccount
@@ -48,6 +47,15 @@ class Resources:
         )
         self._throttle = Throttle(window=settings.auth.sign_in_window)
         self._failures = settings.auth.sign_in_attempts
+        self._show(settings)
+
+    def _show(self, settings: Settings) -> None:
+        """What the status page and the metrics show of this process."""
+        server = self.cache.server
+        gauge("db_pool_in_use", lambda: self.database.in_use)
+        gauge("db_pool_size", lambda: settings.database.pool_size)
+        gauge("cache_breaker", lambda: server.breaker.state if server else "off")
+        slow.threshold_s = settings.queries.slow_threshold.total_seconds()
 
     def routes(self) -> list[BaseRoute]:
         """The routes below /auth."""
@@ -99,24 +107,6 @@ async def _running(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
         while not task.done():
             task.cancel()  # again: wait_for of Python 3.11 loses a cancellation that arrives with an answer
             await asyncio.wait({task}, timeout=0.2)
-
-
-def open_database(settings: Settings) -> Database:
-    """The pool of the primary."""
-    url = settings.database.primary_url
-    if url is None:
-        raise SettingsError("DATABASE_URL: needed the address of PostgreSQL, got none")
-    limits = PoolLimits(settings.database.pool_size, settings.database.pool_wait, settings.database.statement_timeout)
-    return Database(url, limits)
-
-
-def open_cache(settings: Settings) -> SecondLevelCache:
-    """The second-level cache, or none when it is off or there is no Redis."""
-    url = settings.redis.shared_url
-    server = None
-    if url is not None and settings.cache.enabled:
-        server = Server(url, settings.redis.timeout, settings.redis.pool_size)
-    return SecondLevelCache(server, settings.cache.prefix, settings.cache.ttl_by_type)
 
 
 def open_tokens(settings: Settings) -> Tokens:

@@ -207,7 +207,7 @@ async def test_two_on_one_port(start: Start) -> None:
 
 
 async def test_every_worker_takes_its_part(start: Start) -> None:
-    cluster = await start(CLUSTER_WORKERS=3)
+    cluster = await start(CLUSTER_WORKERS=3, KEEP_ALIVE_MAX_REQUESTS=20)
     await cluster.ready(3)
     async with Load(cluster.port, clients=48, path="/?sleep_s=0.01") as load:
         await load.more(1500)

@@ -1,0 +1,23 @@
+"""Everything that this process has counted and timed, as numbers that can be added over processes."""
+
+from collections import defaultdict
+
+from telemetry.counters import counters
+from telemetry.gauges import gauges
+from telemetry.requests import operations, slow, statements
+
+
+def sums() -> dict[str, object]:
+    """What only grows: counters by name and label, operations and statements by name."""
+    by_name: defaultdict[str, dict[str, int]] = defaultdict(dict)
+    for (name, label), amount in counters.copy().items():
+        by_name[name][label] = amount
+    return {"counters": by_name, "operations": operations.sums(), "statements": statements.sums()}
+
+
+def moment() -> dict[str, object]:
+    """What goes up and down, and the latest slow statements."""
+    return {
+        "gauges": {name: measure() for name, measure in gauges.items()},
+        "slow": [statement._asdict() for statement in slow.latest],
+    }

@@ -1,0 +1,52 @@
+"""Requests and SQL statements of this process: how many, how long, and the latest slow statements."""
+
+import time
+from collections import deque
+from contextvars import ContextVar
+from datetime import timedelta
+from typing import Final, NamedTuple
+
+from telemetry.timings import Timings
+
+operations: Final = Timings(most_names=60)
+statements: Final = Timings(most_names=200)
+current_operation: Final[ContextVar[str]] = ContextVar("current_operation", default="")
+"""Which operation a statement is sent for; of requests that share a batch the one that began it."""
+
+MOST_SLOW: Final = 20
+
+
+class SlowStatement(NamedTuple):
+    """A statement that took longer than the threshold; `number` counts them within the process."""
+
+    number: int
+    at: float
+    name: str
+    ms: float
+    operation: str
+
+
+class SlowLog:
+    """The latest slow statements; the threshold is set when the process starts."""
+
+    def __init__(self) -> None:
+        self.threshold_s = timedelta(milliseconds=200).total_seconds()
+        self.seen = 0
+        self.latest: deque[SlowStatement] = deque(maxlen=MOST_SLOW)
+
+    def note(self, name: str, seconds: float) -> None:
+        """Remember a slow statement."""
+        self.seen += 1
+        self.latest.append(
+            SlowStatement(self.seen, time.time(), name, round(seconds * 1e3, 1), current_operation.get())
+        )
+
+
+slow: Final = SlowLog()
+
+
+def observe_statement(name: str, seconds: float, failed: bool = False) -> None:
+    """A statement was answered, or failed."""
+    statements.add(name, seconds, failed)
+    if seconds > slow.threshold_s:
+        slow.note(name, seconds)
