@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import datetime, timedelta
 from secrets import token_hex
 from typing import Any
@@ -12,14 +12,15 @@ from graphql import OperationType
 from sqlalchemy import text
 
 from cache.second_level import SecondLevelCache
-from cache.server import Server
+from cache.server import CacheUnreachable, Server
 from db.connection import Query
 from db.database import Database, PoolLimits
 from domain.departments import DepartmentTree
+from domain.errors import Unavailable
 from domain.permission import Viewer, viewer_of
 from loaders.batch import Loaders
 from loaders.departments import ALL, department_tree
-from loaders.drain import drain_for_ever, drain_once
+from loaders.drain import TICK, drain_once
 from loaders.unit_of_work import unit_of_work
 from loaders.users import viewer_by_user
 from resolvers.context import Context
@@ -46,6 +47,7 @@ class Rig:
         self.clock = Clock(now)
         self._redis_url = redis_url
         self._drain: asyncio.Task[None] | None = None
+        self._stop = asyncio.Event()
         self._execution = Execution(api, LimitSettings())
         self.cache = SecondLevelCache(None)
 
@@ -54,7 +56,8 @@ class Rig:
         await self._close_cache()
         self.cache = SecondLevelCache(Server(self._redis_url, PATIENCE), f"test:{token_hex(6)}")
         assert await drain_once(self.database, self.cache), "another process leads the drain of this database"
-        self._drain = asyncio.create_task(drain_for_ever(self.database, self.cache))
+        self._stop = asyncio.Event()
+        self._drain = asyncio.create_task(_drain_until(self._stop, self.database, self.cache))
 
     async def uncached(self) -> None:
         """Go on without a cache."""
@@ -67,10 +70,10 @@ class Rig:
         await self.database.close()
 
     async def _close_cache(self) -> None:
-        while self._drain is not None and not self._drain.done():
-            self._drain.cancel()  # again: wait_for of Python 3.11 loses a cancellation that arrives with an answer
-            await asyncio.wait({self._drain}, timeout=0.2)
-        self._drain = None
+        if self._drain is not None:
+            self._stop.set()
+            await self._drain
+            self._drain = None
         await self.cache.close()
 
     # ----------------------------------------------------------------------------------------------------- executing
@@ -147,6 +150,15 @@ class Rig:
         """What a statement finds."""
         async with self.database.read() as connection:
             return await connection.records(Query("kit", text(sql)), **parameters)
+
+
+async def _drain_until(stop: asyncio.Event, database: Database, cache: SecondLevelCache) -> None:
+    """Like drain_for_ever, but it ends between two drains: a statement that is cancelled outlives the event loop."""
+    stopping = asyncio.create_task(stop.wait())
+    while not stopping.done():
+        with suppress(CacheUnreachable, Unavailable):
+            await drain_once(database, cache)
+        await asyncio.wait({stopping}, timeout=TICK.total_seconds())
 
 
 @asynccontextmanager
