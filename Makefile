@@ -4,7 +4,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 .DEFAULT_GOAL := help
-.PHONY: help serve test check format schema migration entity lock
+.PHONY: help serve test bench check format schema migration entity lock
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -22,6 +22,9 @@ serve: $(STAMP) ## start the whole service: private PostgreSQL and Valkey, demo 
 
 test: $(STAMP) ## run every test (ARGS= goes to pytest)
 	@$(PY) -m pytest $(ARGS)
+
+bench: $(STAMP) ## measure five named queries, cold and warm, against the real service (ARGS="--json FILE")
+	@$(PY) -m bench $(ARGS)
 
 check: $(STAMP) ## format, lint, types, imports, then the tests (schema and docs drift among them)
 	@$(PY) -m ruff format --check .
