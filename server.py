@@ -49,6 +49,7 @@ def application(settings: Settings) -> "Starlette":
         schema=api,
         settings=settings,
         context_factory=resources.context,
+        cached=resources.cached_execution,
         readiness=resources.readiness(),
         routes=routes,
         lifespan=resources.lifespan,

@@ -114,6 +114,16 @@ class SecondLevelCache:
             await self._claim(stamps, {tag for key in misses for tag in tags[key]})
         return Reading(hits, misses, Ticket(fence, stamps))
 
+    async def unchanged(self, fence: bytes, stamps: Mapping[str, bytes]) -> bool:
+        """Whether the fence and every one of these stamps is as it was: then what rests on them is as it was."""
+        if self._tick is None or self.server is None:
+            return False
+        try:
+            values = await self._tick.read([self._fence, *(self._stamp + tag for tag in stamps)])
+        except CacheUnreachable:
+            return False
+        return values == [fence, *stamps.values()] and fence.startswith(self.server.run_id.encode())
+
     def _nothing(self, keys: Sequence[K], reason: str) -> Reading[K, V]:
         count("cache_bypasses", reason, len(keys))
         return Reading({}, list(keys), None)

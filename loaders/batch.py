@@ -10,6 +10,7 @@ from typing import Any, Final, Generic, TypeVar, cast
 
 from aiodataloader import DataLoader
 
+from cache.dependencies import Dependencies
 from cache.policy import Policy
 from cache.second_level import SecondLevelCache
 from db.connection import ReadConnection
@@ -51,6 +52,8 @@ class Loaders:
         self._cache = cache
         self._made: dict[int, _Loader] = {}
         self._own: ReadConnection | None = None
+        self.dependencies = Dependencies()
+        """What everything that was looked up so far rests on."""
 
     async def load(self, batch: Batch[K, V], key: K) -> V | None:
         """The value of one key, None (or the batch's `absent`) without one."""
@@ -85,8 +88,10 @@ class Loaders:
     async def look_up(self, batch: Batch[K, V], keys: Sequence[K]) -> dict[K, V | None]:
         """The values of distinct keys: what the cache knows, then the rest from the database, which is then stored."""
         if self._own is not None:
+            self.dependencies.add(None)
             return await self._fetch(batch, self._own, keys)
         reading = await self._cache.read(batch.policy, keys)
+        self.dependencies.add(reading.ticket)
         record_batch(batch.policy.namespace, len(keys), len(reading.hits))
         if not reading.misses:
             return reading.hits

@@ -2,8 +2,8 @@
 
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import AbstractAsyncContextManager
-from datetime import UTC, date, datetime
-from typing import TypeVar
+from datetime import UTC, date, datetime, time, timedelta
+from typing import TypeVar, cast
 from zoneinfo import ZoneInfo
 
 import strawberry
@@ -19,6 +19,7 @@ from domain.permission import Viewer
 from loaders.batch import Batch, Loaders
 from loaders.employees import employee_by_id
 from loaders.unit_of_work import UnitOfWork, unit_of_work
+from resolvers.consulted import WatchedViewer
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -45,15 +46,18 @@ class Context:
         self.database = database
         self.cache = cache
         self.viewer = viewer
+        self.watched = None if viewer is None else WatchedViewer(viewer)
         self.request_id = request_id
         self.loaders = loaders or Loaders(database, cache)
+        self.valid_until: datetime | None = None
+        """Until when the answer stays right as far as time goes; None is for ever."""
         self._clock = clock
 
     def require_viewer(self) -> Viewer:
         """Who asks; raises Unauthenticated when nobody is signed in."""
-        if self.viewer is None:
+        if self.watched is None:
             raise Unauthenticated("sign in first: POST /auth/token gives a token for the header Authorization: Bearer")
-        return self.viewer
+        return cast("Viewer", self.watched)
 
     def load(self, batch: Batch[K, V], key: K) -> Awaitable[V | None]:
         """The value of one key."""
@@ -72,16 +76,45 @@ class Context:
         return unit_of_work(self.database, self.cache, self.loaders)
 
     def now(self) -> datetime:
-        """The present time, aware and in UTC."""
+        """The present time, aware and in UTC; what is made of it is right for this moment only."""
+        now = self._clock()
+        self._valid(now)
+        return now
+
+    def as_of(self) -> datetime:
+        """The present time as something to show: when the answer was made, however long it stays right."""
         return self._clock()
+
+    def has_come(self, instant: datetime) -> bool:
+        """Whether an instant has come; the answer stays right until it comes."""
+        if instant <= self._clock():
+            return True
+        self._valid(instant)
+        return False
 
     def minute(self) -> datetime:
         """The present minute, under which answers that move with time are cached."""
-        return self.now().replace(second=0, microsecond=0)
+        minute = self._clock().replace(second=0, microsecond=0)
+        self._valid(minute + timedelta(minutes=1))
+        return minute
+
+    def utc_today(self) -> date:
+        """The present date in UTC."""
+        return self._date(zone("UTC"))
 
     async def today(self) -> date:
         """The viewer's own date: in the zone of their employee record, else in UTC."""
-        return self.now().astimezone(await self.zone()).date()
+        return self._date(await self.zone())
+
+    def _date(self, zone_info: ZoneInfo) -> date:
+        local = self._clock().astimezone(zone_info)
+        midnight = datetime.combine(local.date() + timedelta(days=1), time(), zone_info)
+        self._valid(midnight.astimezone(UTC))
+        return local.date()
+
+    def _valid(self, until: datetime) -> None:
+        if self.valid_until is None or until < self.valid_until:
+            self.valid_until = until
 
     async def zone(self) -> ZoneInfo:
         """The viewer's own zone."""

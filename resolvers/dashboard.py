@@ -47,7 +47,7 @@ async def today(info: Info, scope: Scope = strawberry.UNSET) -> DashboardToday:
     """The present day of everyone whom the viewer may see, each in their own zone."""
     context = info.context
     filter_ = await today_filter(context, scope, context.minute())
-    return DashboardToday(context.now(), await context.must(dashboards, TodayKey(filter_)), filter_)
+    return DashboardToday(context.as_of(), await context.must(dashboards, TodayKey(filter_)), filter_)
 
 
 def totals(row: strawberry.Parent[DashboardToday], info: Info) -> Metrics:

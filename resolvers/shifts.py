@@ -1,13 +1,14 @@
 """What the fields of shifts and their rules do."""
 
+import msgspec
 import strawberry
 
 from db.facts import rule_version
 from db.rows import ShiftRow, ShiftRuleRow
-from domain.attendance.plan import plan_day
+from domain.attendance.plan import Rule, plan_day
 from domain.attendance.work_days import zone
 from domain.enums import DayType
-from domain.errors import RollcallError
+from domain.ids import ShiftRuleId
 from loaders.departments import ALL
 from loaders.shifts import all_shifts, rules_by_shift
 from resolvers.context import Info
@@ -25,11 +26,14 @@ async def rules(row: strawberry.Parent[ShiftRow], info: Info) -> list[ShiftRuleR
 
 
 async def current_rule(row: strawberry.Parent[ShiftRow], info: Info) -> ShiftRuleRow:
-    """The version in force today; before the first one that one, after the last the last."""
+    """The version in force today; before the first one that one, after the last the last.
+
+    A shift that has none yet shows what its first one takes by default: it must not make a list of shifts fail.
+    """
     versions = await info.context.must(rules_by_shift, row.id)
+    today = info.context.utc_today()
     if not versions:
-        raise RollcallError(f"shift {row.code} has no rule yet: saveShiftRule gives it one")
-    today = info.context.now().date()
+        return ShiftRuleRow(ShiftRuleId(0), row.id, today, None, **msgspec.structs.asdict(Rule()))
     begun = [version for version in versions if version.valid_from <= today]
     return begun[-1] if begun else versions[0]
 

@@ -14,6 +14,7 @@ from db.rows import NodeRow
 from db.stats import Bound, Group, GroupKeys, HeadcountKey, StatKey
 from domain.errors import BadUserInput
 from domain.ids import EmployeeId
+from domain.periods import Dates
 from domain.permission import MIN_GROUP_SIZE
 from loaders.batch import Batch
 from loaders.days import stat_groups
@@ -153,14 +154,18 @@ async def stats(
     context = info.context
     days, dates = await day_filter(context, filter)
     key = _key(context, days, group_by, given(having), given(order_by), limit)
-    before = dates.before(await context.today())
-    earlier = msgspec.structs.replace(days, first=before.first, last=before.last)
+    earlier = await _earlier(context, days, dates) if compare_to_previous else None
     groups = await context.must(stat_groups, key)
     totals = await totals_of(context, days)
-    previous_totals = await totals_of(context, earlier) if compare_to_previous else None
-    previous = await _previous(context, key, earlier) if compare_to_previous else {}
+    previous_totals = await totals_of(context, earlier) if earlier else None
+    previous = await _previous(context, key, earlier) if earlier else {}
     rows = await stat_rows(context, key, groups.groups, previous) if key.group_by else []
-    return StatResult(rows, totals, previous_totals, groups.truncated and bool(key.group_by), context.now())
+    return StatResult(rows, totals, previous_totals, groups.truncated and bool(key.group_by), context.as_of())
+
+
+async def _earlier(context: Context, days: DayFilter, dates: Dates) -> DayFilter:
+    before = dates.before(await context.today())
+    return msgspec.structs.replace(days, first=before.first, last=before.last)
 
 
 def _key(

@@ -45,9 +45,8 @@ async def employee(row: strawberry.Parent[UserRow], info: Info) -> EmployeeRow |
 
 async def roles(row: strawberry.Parent[UserRow], info: Info) -> list[RoleGrantRow]:
     """What the user was granted, without what has expired."""
-    now = info.context.now()
     grants = await info.context.must(grants_by_user, row.id)
-    return [grant for grant in grants if grant.expires_at is None or grant.expires_at > now]
+    return [grant for grant in grants if grant.expires_at is None or not info.context.has_come(grant.expires_at)]
 
 
 async def grant_department(row: strawberry.Parent[RoleGrantRow], info: Info) -> DepartmentRow | None:

@@ -13,6 +13,7 @@ from starlette.types import Lifespan
 from strawberry import Schema
 
 from domain.errors import RollcallError
+from web.cached_execution import CachedExecution
 from web.envelope import Envelope
 from web.execution import ContextFactory, Execution
 from web.graphql_http import GraphQLEndpoint
@@ -27,13 +28,14 @@ def create_app(
     schema: Schema,
     settings: Settings,
     context_factory: ContextFactory,
+    cached: CachedExecution | None = None,
     readiness: Mapping[str, ReadinessCheck],
     routes: Sequence[BaseRoute] = (),
     lifespan: Lifespan[Starlette] | None = None,
 ) -> Starlette:
     """The service as one application; `routes` are those of sign-in, GraphiQL and files."""
     execution = Execution(schema, settings.limits, introspection=settings.http.introspection)
-    endpoint = GraphQLEndpoint(execution, context_factory, settings.http.request_timeout)
+    endpoint = GraphQLEndpoint(execution, context_factory, settings.http.request_timeout, cached)
 
     @asynccontextmanager
     async def lifespan_with_mutations(app: Starlette) -> AsyncIterator[Mapping[str, Any]]:

@@ -13,7 +13,7 @@ from web.oidc import OidcIssuers
 from web.passwords import Passwords
 from web.throttle import Throttle
 from web.token_endpoint import FAILURES_PER_EMAIL_AND_CLIENT, NO_STORE, TokenEndpoint, refusal
-from web.tokens import Tokens
+from web.tokens import TokenClaims, Tokens
 
 BEARER_NEEDED = "needed the header 'Authorization: Bearer <access token>'"
 
@@ -46,6 +46,19 @@ class Authenticator:
             return account
         claims = self._tokens.verify_access(token, self._clock())
         return admitted(await self._accounts.by_id(claims.user_id), claims.token_epoch)
+
+    def own_claims(self, authorization_header: str | None) -> TokenClaims | None:
+        """What a good token of ours says, without asking whether its user is still active and its epoch the user's.
+
+        None for anything else, also for no header.
+        """
+        scheme, _, token = (authorization_header or "").strip().partition(" ")
+        if scheme.lower() != "bearer":
+            return None
+        try:
+            return self._tokens.verify_access(token.strip(), self._clock())
+        except Unauthenticated:
+            return None
 
     async def _foreign(self, token: str, issuers: OidcIssuers) -> Account | None:
         identity = await issuers.identify(token, self._clock())

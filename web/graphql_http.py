@@ -15,6 +15,7 @@ from domain.errors import ClientError, Unavailable, UserProblem
 from telemetry.requests import current_operation
 from web.answers import Answer, masked, refusal, refusal_of
 from web.body import ClientGone, read_body
+from web.cached_execution import CachedExecution
 from web.client_watch import ClientWatch
 from web.execution import ContextFactory, Execution, PreparedOperation, RequestFacts, request_error_status
 from web.graphql_request import GraphQLRequest, check_content_type, from_body, from_query_string
@@ -32,8 +33,15 @@ log = structlog.get_logger("rollcall.graphql")
 class GraphQLEndpoint:
     """The application mounted at /graphql."""
 
-    def __init__(self, execution: Execution, context_factory: ContextFactory, timeout: timedelta) -> None:
+    def __init__(
+        self,
+        execution: Execution,
+        context_factory: ContextFactory,
+        timeout: timedelta,
+        cached: CachedExecution | None = None,
+    ) -> None:
         self._execution = execution
+        self._cached = cached
         self._context_factory = context_factory
         self._timeout_s = timeout.total_seconds()
         self._mutations: set[asyncio.Task[Answer]] = set()
@@ -106,8 +114,17 @@ class GraphQLEndpoint:
             prepared.operation.name,
             prepared.operation.kind,
         )
-        context = await self._context_factory(facts)
-        return await self._execution.run(prepared, context, exchange.media_type, exchange.record.request_id)
+
+        async def execute(context: object) -> Answer:
+            return await self._execution.run(prepared, context, exchange.media_type, exchange.record.request_id)
+
+        async def make_context() -> object:
+            return await self._context_factory(facts)
+
+        if self._cached and prepared.operation.kind is OperationType.QUERY:
+            method, media_type = exchange.scope["method"], exchange.media_type
+            return await self._cached.answer(prepared, exchange.headers, method, media_type, make_context, execute)
+        return await execute(await make_context())
 
     async def _request(self, exchange: "_Exchange") -> GraphQLRequest:
         method, headers = exchange.scope["method"], exchange.headers

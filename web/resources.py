@@ -10,19 +10,20 @@ from starlette.applications import Starlette
 from starlette.routing import BaseRoute
 
 from domain.departments import DepartmentTree
-from domain.permission import viewer_of
+from domain.permission import Viewer, viewer_of
 from jobs.upkeep import upkeep_for_ever
-from loaders.batch import Loaders
 from loaders.departments import ALL, department_tree
 from loaders.drain import drain_for_ever
 from resolvers.context import Context, utc_now
 from telemetry.gauges import gauge
 from telemetry.requests import slow
 from web.auth import Authenticator, auth_routes
+from web.cached_execution import CachedExecution
 from web.execution import RequestFacts
 from web.health import ReadinessCheck
 from web.oidc import Issuer, OidcIssuers
 from web.passwords import Passwords
+from web.response_cache import ResponseCache
 from web.settings import Settings
 from web.signing_key import load_signing_key
 from web.stores import open_cache, open_database
@@ -45,6 +46,8 @@ class Resources:
         self._authenticator = Authenticator(
             self._tokens, self._accounts, issuers=OidcIssuers(issuers, self._client) if issuers else None
         )
+        self._responses = ResponseCache(self.cache, settings.cache.response_bytes, utc_now)
+        self.cached_execution = CachedExecution(self._responses, self._authenticator)
         self._throttle = Throttle(window=settings.auth.sign_in_window)
         self._failures = settings.auth.sign_in_attempts
         self._show(settings)
@@ -77,13 +80,20 @@ class Resources:
     async def context(self, facts: RequestFacts) -> Context:
         """The context of one operation; raises Unauthenticated when a token is given that is not good."""
         account = await self._authenticator.authenticate(facts.headers.get("authorization"))
-        loaders = Loaders(self.database, self.cache)
-        if not isinstance(account, ViewerAccount):
-            return Context(self.database, self.cache, None, loaders=loaders, request_id=facts.request_id)
-        needs_tree = account.facts.needs_tree
-        tree = await loaders.must(department_tree, ALL) if needs_tree else DepartmentTree({})
-        viewer = viewer_of(account.facts, tree, utc_now())
-        return Context(self.database, self.cache, viewer, loaders=loaders, request_id=facts.request_id)
+        viewer = await self._viewer(account) if isinstance(account, ViewerAccount) else None
+        return Context(self.database, self.cache, viewer, request_id=facts.request_id)
+
+    async def _viewer(self, account: ViewerAccount) -> Viewer:
+        """What the account's grants of this moment come to.
+
+        Looked up by loaders of its own: the answer's own loaders note what the answer itself rests on.
+        """
+        facts, loaders, now = account.facts, account.loaders, utc_now()
+        tree = await loaders.must(department_tree, ALL) if facts.needs_tree else DepartmentTree({})
+        viewer = viewer_of(facts, tree, now)
+        ends = [grant.expires_at for grant in facts.grants if grant.expires_at is not None and grant.expires_at > now]
+        self._responses.know(viewer, facts.token_epoch, min(ends, default=None), loaders.dependencies)
+        return viewer
 
     @asynccontextmanager
     async def lifespan(self, _: Starlette) -> AsyncIterator[None]:

@@ -25,6 +25,7 @@ POSTGRESQL = Url(
 )
 REDIS = Url(("redis", "rediss", "unix"), "redis://:password@host:6379/0")
 TIME_TO_LIVE = Duration("s", 1, 2_592_000)
+MOST_WORKERS = 256
 
 
 def usable_cores() -> int:
@@ -40,6 +41,15 @@ class ServerSettings(Part):
     )
     port: int = setting(3002, "PORT", "Port of the service; 0 takes any free one.", ge=0, le=65535)
     status_port: int = setting(3003, "STATUS_PORT", "Port of the status page and of the metrics.", ge=0, le=65535)
+    status_host: str = setting(
+        "127.0.0.1", "STATUS_HOST", "Address of the status port; whoever reaches it may look, none may change anything."
+    )
+    status_token: SecretStr | None = setting(
+        None,
+        "STATUS_TOKEN",
+        "Needed, as Bearer token, to restart or scale through the status port; by default DATA_DIR/status.token is made.",
+        min_length=16,
+    )
     data_dir: Path = setting(
         Path(".data"), "DATA_DIR", "Folder of the private PostgreSQL and Valkey and of generated keys."
     )
@@ -64,7 +74,7 @@ class ClusterSettings(Part):
         "CLUSTER_WORKERS WEB_CONCURRENCY",
         "Worker processes that share the port; by default one for each processor that the service may use.",
         ge=1,
-        le=256,
+        le=MOST_WORKERS,
     )
     enabled: bool = setting(
         True,
@@ -211,6 +221,14 @@ class CacheSettings(Part):
     list: Annotated[timedelta, TIME_TO_LIVE] = setting(timedelta(minutes=10), "CACHE_TTL_LIST", "Life of cached lists.")
     aggregate: Annotated[timedelta, TIME_TO_LIVE] = setting(
         timedelta(minutes=10), "CACHE_TTL_AGGREGATE", "Life of cached counts and statistics."
+    )
+
+    response_bytes: int = setting(
+        32_000_000,
+        "RESPONSE_CACHE_BYTES",
+        "Memory of a worker for whole answers to queries, roughly; 0 keeps none.",
+        ge=0,
+        unit="B",
     )
 
     @property

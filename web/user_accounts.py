@@ -1,26 +1,22 @@
 """Accounts out of the database; who is signed in already comes from the cache, as fresh as everything in it."""
 
-from typing import TypeVar
-
 from cache.second_level import SecondLevelCache
 from db import users
 from db.database import Database
 from db.users import CredentialsRow
 from domain.ids import UserId
 from domain.permission import ViewerFacts
-from loaders.batch import Batch, Loaders
+from loaders.batch import Loaders
 from loaders.unit_of_work import unit_of_work
 from loaders.users import viewer_by_user
 from web.accounts import Account
 
-K = TypeVar("K")
-V = TypeVar("V")
-
 
 class ViewerAccount(Account, frozen=True):
-    """An account with everything that decides what its user may do."""
+    """An account with everything that decides what its user may do, and the loaders that looked it up."""
 
     facts: ViewerFacts
+    loaders: Loaders
 
 
 class UserAccounts:
@@ -35,15 +31,16 @@ class UserAccounts:
         async with self._database.read() as connection:
             found = await users.credentials_by_email(connection, email)
         if found:
-            await self._load(viewer_by_user, found.id)  # so that the first query after it finds it in the cache
+            await self.by_id(found.id)  # so that the first query after it finds it in the cache
         return _account(found)
 
     async def by_id(self, user_id: int) -> ViewerAccount | None:
         """The account of a user."""
-        facts = await self._load(viewer_by_user, UserId(user_id))
+        loaders = Loaders(self._database, self._cache)
+        facts = await loaders.load(viewer_by_user, UserId(user_id))
         if facts is None:
             return None
-        return ViewerAccount(facts.user_id, facts.email, None, facts.is_active, facts.token_epoch, facts)
+        return ViewerAccount(facts.user_id, facts.email, None, facts.is_active, facts.token_epoch, facts, loaders)
 
     async def by_subject(self, issuer: str, subject: str, email: str | None) -> Account | None:
         """The account that a foreign subject is tied to; one with the verified address is tied to it now."""
@@ -59,9 +56,6 @@ class UserAccounts:
         """Raise the user's token epoch by one."""
         async with unit_of_work(self._database, self._cache) as unit:
             await users.revoke_tokens(unit.connection, user_id)
-
-    async def _load(self, batch: Batch[K, V], key: K) -> V | None:
-        return await Loaders(self._database, self._cache).load(batch, key)
 
 
 def _account(row: CredentialsRow | None) -> Account | None:
