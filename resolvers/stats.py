@@ -177,7 +177,8 @@ def _key(
     limit: int | None,
 ) -> StatKey:
     if len(group_by) > MOST_DIMENSIONS or len(set(group_by)) < len(group_by):
-        raise BadUserInput(f"groupBy: needed at most {MOST_DIMENSIONS} different dimensions, got {len(group_by)}")
+        got = ", ".join(dimension.value for dimension in group_by[:10])
+        raise BadUserInput(f"groupBy: needed at most {MOST_DIMENSIONS} dimensions, each once, got {got}")
     if limit is None or not 1 <= limit <= MOST_GROUPS:
         raise BadUserInput(f"limit: needed a whole number from 1 to {MOST_GROUPS}, got {limit}")
     bounds = tuple(Bound(bound.metric.value, given(bound.gte), given(bound.lte)) for bound in having or ())
