@@ -1,5 +1,6 @@
 """Statistics: sums of days by any dimensions, from the roll-up where it can answer, else from the days."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Final
 
@@ -176,13 +177,39 @@ async def headcounts(
 ) -> dict[HeadcountKey, tuple[Headcount, ...]]:
     """The headcounts of each key; asked only when the field is selected, since it needs the days themselves."""
     found = {}
+    alike: defaultdict[DayFilter, list[HeadcountKey]] = defaultdict(list)
     for key in keys:
-        where = day_where(key.filter)
-        columns = ["count(DISTINCT d.employee_id)"]
-        sql = _grouped(key.group_by, columns, where, "attendance_day")
-        records = await connection.records(statement("headcount", sql), **where.parameters)
-        found[key] = tuple(Headcount(record[:-1], record[-1]) for record in records)
+        if key.group_by or key.filter.department_ids is None:
+            found[key] = await _headcount(connection, key)
+        else:
+            alike[msgspec.structs.replace(key.filter, department_ids=None)].append(key)
+    for filter_, of_departments in alike.items():
+        found |= await _headcounts_of_departments(connection, filter_, of_departments)
     return found
+
+
+async def _headcount(connection: ReadConnection, key: HeadcountKey) -> tuple[Headcount, ...]:
+    where = day_where(key.filter)
+    sql = _grouped(key.group_by, ["count(DISTINCT d.employee_id)"], where, "attendance_day")
+    records = await connection.records(statement("headcount", sql), **where.parameters)
+    return tuple(Headcount(record[:-1], record[-1]) for record in records)
+
+
+async def _headcounts_of_departments(
+    connection: ReadConnection, filter_: DayFilter, keys: Sequence[HeadcountKey]
+) -> dict[HeadcountKey, tuple[Headcount, ...]]:
+    """The heads of keys that differ only in their departments: one statement for all."""
+    pairs = [(number, member) for number, key in enumerate(keys) for member in key.filter.department_ids or ()]
+    where = day_where(filter_)
+    query = statement(
+        "headcount_of_department",
+        "SELECT k.number, count(DISTINCT d.employee_id)"
+        " FROM unnest(CAST(:numbers AS int[]), CAST(:members AS int[])) AS k (number, member)"
+        f" JOIN attendance_day d ON d.department_id = k.member WHERE {where.sql} GROUP BY 1",
+    )
+    numbers, members = [number for number, _ in pairs], [member for _, member in pairs]
+    records = await connection.records(query, **where.parameters, numbers=numbers, members=members)
+    return {keys[number]: (Headcount((), heads),) for number, heads in records}
 
 
 class DepartmentStatKey(msgspec.Struct, frozen=True):

@@ -65,7 +65,9 @@ class Rig:
         self.cache = SecondLevelCache(None)
 
     async def close(self) -> None:
-        """Stop the drain and close every connection."""
+        """Stop the drain and close every connection, once lookups that nobody waits for any more have ended."""
+        if orphans := asyncio.all_tasks() - {asyncio.current_task(), self._drain}:
+            await asyncio.wait(orphans, timeout=5)
         await self._close_cache()
         await self.database.close()
 
