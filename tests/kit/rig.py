@@ -66,17 +66,21 @@ class Rig:
 
     async def close(self) -> None:
         """Stop the drain and close every connection, once lookups that nobody waits for any more have ended."""
-        if orphans := asyncio.all_tasks() - {asyncio.current_task(), self._drain}:
+        await self._stop_drain()
+        if orphans := asyncio.all_tasks() - {asyncio.current_task()}:
             await asyncio.wait(orphans, timeout=5)
         await self._close_cache()
         await self.database.close()
 
     async def _close_cache(self) -> None:
+        await self._stop_drain()
+        await self.cache.close()
+
+    async def _stop_drain(self) -> None:
         if self._drain is not None:
             self._stop.set()
             await self._drain
             self._drain = None
-        await self.cache.close()
 
     # ----------------------------------------------------------------------------------------------------- executing
 
