@@ -25,7 +25,7 @@ def test_a_broken_id_is_refused(text: str) -> None:
 
 @pytest.mark.parametrize("key", ["-1", "x", 2**63])
 def test_a_key_that_is_no_database_key_is_refused(key: object) -> None:
-    with pytest.raises(InvalidId, match="the id of a Employee"):
+    with pytest.raises(InvalidId, match="the id of an Employee"):
         decode_int_id(encode_id("Employee", key), "Employee")
 
 
