@@ -28,6 +28,7 @@ def test_a_hash_is_argon2id_with_a_salt_of_its_own() -> None:
         ("!", PASSWORD, False),
         ("$argon2id$v=19$m=19456,t=2,p=1$AAAA", PASSWORD, False),
     ],
+    ids=["same", "blank more", "none", "not ASCII", "no hash", "no argon2", "half a hash"],  # hashes are salted
 )
 async def test_only_the_password_fits(passwords: Passwords, password_hash: str | None, text: str, good: bool) -> None:
     assert await passwords.verify(password_hash, text) is good
