@@ -1,8 +1,8 @@
 """Derived days: written by deriving them again from their facts, read by employee or by key."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import date, datetime
-from typing import Any, Final
+from datetime import date, datetime, timedelta
+from typing import Any, Final, cast
 
 import msgspec
 from sqlalchemy import select, text
@@ -18,6 +18,8 @@ from domain.enums import AttendanceException
 from domain.ids import DayKey, EmployeeId
 
 EMPLOYEES_AT_ONCE: Final = 200
+BESIDE: Final = timedelta(days=2)
+"""How far a changed plan or punch can move the punches of days beside it: windows end where the next one opens."""
 
 DAY_COLUMNS: Final = tuple(COLUMN_NAMES.get(name, name) for name in DayRow.__struct_fields__)
 """The columns of attendance_day in the order of the fields of DayRow."""
@@ -47,6 +49,8 @@ _IS_KEY = "employee_id = k.employee AND work_date = k.on_date"
 _DELETE = Query("day_delete", text(f"DELETE FROM attendance_day USING {_KEYS} WHERE {_IS_KEY}"))
 _COLUMNS_SQL = ", ".join(DAY_COLUMNS)
 _BY_KEYS = Query("day_by_key", text(f"SELECT {_COLUMNS_SQL} FROM {_KEYS} JOIN attendance_day ON {_IS_KEY}"))
+
+_OLDEST = Query("day_oldest", text("SELECT min(work_date) FROM attendance_day WHERE employee_id = :id"))
 
 
 class Derivation(msgspec.Struct, frozen=True):
@@ -125,23 +129,29 @@ async def derive_days(
 ) -> Derivation:
     """Derive the days of employees again and store those that differ; locked days stay as they are.
 
-    With `only_known` no day is added. Takes the employees' row locks first, so of two writers the later one sees the
-    punches of both.
+    Known days just BESIDE them are held to the facts as well, but not counted. With `only_known` no day is added.
+    Takes the employees' row locks before it reads anything, so of two writers the
+    later one sees the punches of both, and the holidays and rules that the other changed.
     """
-    company = await company_facts(connection, first, last)
+    wanted = sorted(set(employee_ids))
+    await connection.records(_LOCK_EMPLOYEES, ids=wanted)
+    around = first - BESIDE, last + BESIDE
+    company = await company_facts(connection, *around)
     count, changes = 0, []
     date_by_punch: dict[int, date] = {}
-    for ids in _chunks(sorted(set(employee_ids))):
-        await connection.records(_LOCK_EMPLOYEES, ids=ids)
-        existing = {row.key: row for row in await connection.all(_EXISTING, DayRow, ids=ids, first=first, last=last)}
+    for ids in _chunks(wanted):
+        rows = await connection.all(_EXISTING, DayRow, ids=ids, first=around[0], last=around[1])
+        existing = {row.key: row for row in rows}
         derived = {}
-        for employee in await employee_facts(connection, ids, first, last):
-            for work_day in work_days(employee, company, first, last, now):
-                if only_known and (employee.id, work_day.planned.work_date) not in existing:
+        for employee in await employee_facts(connection, ids, *around):
+            for work_day in work_days(employee, company, *around, now):
+                key = employee.id, work_day.planned.work_date
+                asked = first <= key[1] <= last
+                if key not in existing and (only_known or not asked):
                     continue
-                derived[employee.id, work_day.planned.work_date] = day_row(employee.id, work_day)
-                date_by_punch |= {punch.id: work_day.planned.work_date for punch in work_day.punches if punch.id}
-        count += len(derived)
+                derived[key] = day_row(employee.id, work_day)
+                date_by_punch |= {punch.id: key[1] for punch in work_day.punches if punch.id}
+                count += asked
         found = list(_changes(existing, derived))
         await _store(connection, found)
         changes += found
@@ -187,6 +197,12 @@ def _slices(changes: Iterable[tuple[DayRow | None, DayRow | None]]) -> Iterator[
 def _chunks(ids: Sequence[EmployeeId]) -> Iterator[Sequence[EmployeeId]]:
     for start in range(0, len(ids), EMPLOYEES_AT_ONCE):
         yield ids[start : start + EMPLOYEES_AT_ONCE]
+
+
+async def oldest_day(connection: ReadConnection, employee_id: EmployeeId) -> date | None:
+    """The first known day of an employee."""
+    [(found,)] = await connection.records(_OLDEST, id=employee_id)
+    return cast("date | None", found)
 
 
 async def days_by_key(connection: ReadConnection, keys: Sequence[DayKey]) -> dict[DayKey, DayRow]:
