@@ -4,7 +4,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 .DEFAULT_GOAL := help
-.PHONY: help serve test bench check format schema migration entity lock
+.PHONY: help serve test bench docs check format schema migration entity lock
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -38,6 +38,9 @@ format: $(STAMP) ## format the code
 
 schema: $(STAMP) ## print schema/schema.graphql from the code again
 	@$(PY) -m schema.root
+
+docs: $(STAMP) ## write docs/reference/settings.md and errors.md from the code again
+	@for page in settings errors; do $(PY) -m web.$${page}_reference > docs/reference/$$page.md.new && mv docs/reference/$$page.md.new docs/reference/$$page.md || exit 1; done
 
 migration: $(STAMP) ## write an empty migration (name=add_something)
 	@$(PY) -m ops.scaffold migration "$(name)"
