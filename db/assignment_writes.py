@@ -72,6 +72,21 @@ def without(row: AssignmentRow, first: date, last: date | None, iso_weekdays: in
     return left
 
 
+def beside(row: AssignmentRow, others: Sequence[AssignmentRow]) -> list[AssignmentRow]:
+    """The pieces of an assignment for which others leave room."""
+    pieces = [row]
+    for other in others:
+        pieces = [left for piece in pieces for left in _left_by(piece, other)]
+    return pieces
+
+
+def _left_by(piece: AssignmentRow, other: AssignmentRow) -> list[AssignmentRow]:
+    apart = (piece.valid_to is not None and piece.valid_to < other.valid_from) or (
+        other.valid_to is not None and other.valid_to < piece.valid_from
+    )
+    return [piece] if apart else without(piece, other.valid_from, other.valid_to, other.iso_weekdays)
+
+
 def _piece(row: AssignmentRow, first: date, last: date | None, iso_weekdays: int) -> AssignmentRow:
     return AssignmentRow(NEW, row.employee_id, row.shift_id, first, last, iso_weekdays)
 

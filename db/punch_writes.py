@@ -1,17 +1,22 @@
 """Punches written: one of a person, many of a device, one voided; and who is in, as the days say."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, Final
 
+import msgspec
 from sqlalchemy import text
 
 from db.connection import Query, WriteConnection
+from db.facts import company_facts, employee_facts
 from db.rows import PunchRow, Row
+from domain.attendance.work_days import work_days
 from domain.enums import PresenceState, PunchDirection, PunchSource
 from domain.ids import EmployeeId, PunchId, UserId
 
 LONGEST_SESSION: Final = timedelta(hours=16)
+EVENT_MARGIN: Final = timedelta(days=2)
+"""How far a device may correct the time of an event that it hands in again; bounds the partitions that are read."""
 
 _COLUMNS: Final = ", ".join(PunchRow.__struct_fields__)
 _LOCK: Final = Query(
@@ -19,13 +24,11 @@ _LOCK: Final = Query(
     text("SELECT id FROM employee WHERE id = ANY(CAST(:ids AS bigint[])) ORDER BY id FOR NO KEY UPDATE"),
 )
 _PRESENCE: Final = Query(
-    "presence_before",
+    "presence_around",
     text("""
     SELECT presence, presence_since FROM attendance_day
     WHERE employee_id = :employee_id AND presence IS NOT NULL
-      AND work_date BETWEEN CAST(:first AS date) AND CAST(:last AS date)
-      AND presence_since <= CAST(:at AS timestamptz) AND presence_since > CAST(:since AS timestamptz)
-    ORDER BY presence_since DESC LIMIT 1"""),
+      AND work_date BETWEEN CAST(:first AS date) AND CAST(:last AS date)"""),
 )
 _INSERT: Final = Query(
     "punch_insert",
@@ -50,7 +53,8 @@ _SEEN_EVENTS: Final = Query(
     "punch_events",
     text("""
     SELECT DISTINCT client_event_id FROM punch WHERE client_event_id = ANY(CAST(:events AS text[]))
-    AND device_id = :device_id"""),
+      AND device_id = :device_id AND employee_id = ANY(CAST(:employees AS bigint[]))
+      AND punched_at BETWEEN CAST(:first AS timestamptz) AND CAST(:last AS timestamptz)"""),
 )
 _INSERT_MANY: Final = Query(
     "punch_insert_many",
@@ -120,17 +124,26 @@ async def lock_employees(connection: WriteConnection, ids: Sequence[EmployeeId])
 
 async def presence_at(connection: WriteConnection, employee_id: EmployeeId, at: datetime) -> PresenceState | None:
     """Where the last punch before `at`, of a session that could still be open, leaves the employee."""
-    day = at.date()
-    row = await connection.first(
-        _PRESENCE,
-        PresenceRow,
-        employee_id=employee_id,
-        first=day - timedelta(days=2),
-        last=day + timedelta(days=1),
-        at=at,
-        since=at - LONGEST_SESSION,
-    )
-    return row.presence if row else None
+    first, last = at.date() - timedelta(days=2), at.date() + timedelta(days=1)
+    rows = await connection.all(_PRESENCE, PresenceRow, employee_id=employee_id, first=first, last=last)
+    if any(row.presence_since > at for row in rows):
+        rows = await _as_it_was(connection, employee_id, first, last, at)
+    open_ = [row for row in rows if at - LONGEST_SESSION < row.presence_since <= at]
+    return max(open_, key=lambda row: row.presence_since).presence if open_ else None
+
+
+async def _as_it_was(
+    connection: WriteConnection, employee_id: EmployeeId, first: date, last: date, at: datetime
+) -> list[PresenceRow]:
+    """Where the days left the employee before the punches that came after `at`."""
+    company = await company_facts(connection, first, last)
+    [facts] = await employee_facts(connection, [employee_id], first, last)
+    until = msgspec.structs.replace(facts, punches=[punch for punch in facts.punches if punch.at <= at])
+    return [
+        PresenceRow(day.presence, day.presence_since)
+        for day in work_days(until, company, first, last, at)
+        if day.presence is not None and day.presence_since is not None
+    ]
 
 
 async def insert_punch(
@@ -154,9 +167,7 @@ async def record_device_punches(connection: WriteConnection, device_id: int, pun
     badges = sorted({punch.badge_no for punch in punches})
     employee_by_badge = dict(await connection.records(_BADGES, badges=badges))
     await lock_employees(connection, sorted(set(employee_by_badge.values())))
-    events = [punch.client_event_id for punch in punches if punch.client_event_id is not None]
-    seen = {event for (event,) in await connection.records(_SEEN_EVENTS, events=events, device_id=device_id)}
-    fresh = [punch for punch in punches if punch.client_event_id is None or punch.client_event_id not in seen]
+    fresh = await _fresh(connection, device_id, punches, sorted(set(employee_by_badge.values())))
     matched = [punch for punch in fresh if punch.badge_no in employee_by_badge]
     unmatched = [punch for punch in fresh if punch.badge_no not in employee_by_badge]
     new = await connection.records(
@@ -175,6 +186,34 @@ async def record_device_punches(connection: WriteConnection, device_id: int, pun
         directions=[punch.direction.value for punch in unmatched],
     )
     return Recorded(tuple((row[0], row[1]) for row in new), len(punches) - len(new) - kept, kept)
+
+
+async def _fresh(
+    connection: WriteConnection, device_id: int, punches: Sequence[BadgePunch], employees: Sequence[EmployeeId]
+) -> list[BadgePunch]:
+    """The punches without those whose event is known, or stands earlier in the list."""
+    first_by_event: dict[str, BadgePunch] = {}
+    for punch in punches:
+        if punch.client_event_id is not None:
+            first_by_event.setdefault(punch.client_event_id, punch)
+    if not first_by_event:
+        return list(punches)
+    instants = [punch.punched_at for punch in punches]
+    records = await connection.records(
+        _SEEN_EVENTS,
+        events=list(first_by_event),
+        device_id=device_id,
+        employees=employees,
+        first=min(instants) - EVENT_MARGIN,
+        last=max(instants) + EVENT_MARGIN,
+    )
+    seen = {event for (event,) in records}
+    return [
+        punch
+        for punch in punches
+        if punch.client_event_id is None
+        or (punch.client_event_id not in seen and first_by_event[punch.client_event_id] is punch)
+    ]
 
 
 async def adopt_unmatched(connection: WriteConnection, badge_no: str, employee_id: EmployeeId) -> list[datetime]:

@@ -18,7 +18,7 @@ _DUE = Query(
     text("""
     SELECT employee_id, min(work_date), max(work_date) FROM (
       SELECT employee_id, work_date FROM attendance_day
-      WHERE settles_at <= CAST(:now AS timestamptz) ORDER BY settles_at LIMIT 5000) AS due
+      WHERE settles_at <= CAST(:now AS timestamptz) AND NOT locked ORDER BY settles_at LIMIT 5000) AS due
     GROUP BY employee_id ORDER BY employee_id LIMIT CAST(:rows AS int)"""),
 )
 _UNBEGUN = Query(
@@ -44,11 +44,20 @@ _POSTINGS = Query(
     text("""
     UPDATE employee e SET department_id = p.department_id, location_id = p.location_id, manager_id = p.manager_id,
       version = e.version + 1
-    FROM employee_posting p JOIN location l ON l.id = p.location_id
-    CROSS JOIN LATERAL (SELECT CAST(CAST(:now AS timestamptz) AT TIME ZONE l.time_zone AS date)) AS today (day)
-    WHERE p.employee_id = e.id AND p.valid_from <= today.day AND (p.valid_to IS NULL OR p.valid_to >= today.day)
-      AND (e.department_id, e.location_id, coalesce(e.manager_id, 0))
+    FROM (
+      SELECT DISTINCT ON (p.employee_id) p.* FROM employee_posting p JOIN location l ON l.id = p.location_id
+      JOIN employee e ON e.id = p.employee_id
+      WHERE p.valid_from <= CAST(CAST(:now AS timestamptz) AT TIME ZONE coalesce(e.time_zone, l.time_zone) AS date)
+      ORDER BY p.employee_id, p.valid_from DESC) AS p
+    WHERE p.employee_id = e.id AND (e.department_id, e.location_id, coalesce(e.manager_id, 0))
           IS DISTINCT FROM (p.department_id, p.location_id, coalesce(p.manager_id, 0))"""),
+)
+_LEAVERS = Query(
+    "upkeep_leavers",
+    text("""
+    UPDATE employee e SET status = 'TERMINATED', version = e.version + 1 FROM location l
+    WHERE l.id = e.location_id AND e.status <> 'TERMINATED'
+      AND e.left_on < CAST(CAST(:now AS timestamptz) AT TIME ZONE coalesce(e.time_zone, l.time_zone) AS date)"""),
 )
 _PARTITIONS = Query("upkeep_partitions", text("SELECT make_partitions(CAST(:first AS date), CAST(:last AS date))"))
 _OLD_KEYS = Query(
@@ -88,6 +97,11 @@ async def unbegun(connection: WriteConnection, now: datetime, most: int) -> list
 async def apply_postings(connection: WriteConnection, now: datetime) -> int:
     """Make postings that have taken effect the employees' present ones."""
     return await connection.execute(_POSTINGS, now=now)
+
+
+async def let_go(connection: WriteConnection, now: datetime) -> int:
+    """Let those be TERMINATED whose last day is over."""
+    return await connection.execute(_LEAVERS, now=now)
 
 
 async def make_partitions(connection: WriteConnection, first: date, last: date) -> int:

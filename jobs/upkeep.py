@@ -36,6 +36,7 @@ async def upkeep_once(database: Database, cache: SecondLevelCache, now: datetime
             return 0
         await upkeep.make_partitions(connection, now.date(), (now + MONTHS_AHEAD).date())
         await upkeep.apply_postings(connection, now)
+        await upkeep.let_go(connection, now)
         await upkeep.forget_idempotency_keys(connection, now - IDEMPOTENCY_LIFE)
         due = await upkeep.due(connection, now, MOST_EMPLOYEES)
         rows = due or await upkeep.unbegun(connection, now, MOST_EMPLOYEES)

@@ -14,7 +14,7 @@ from db.punch_writes import lock_employees
 from db.rows import AssignmentRow, EmployeeRow
 from domain.attendance.calendar import EVERY_WEEKDAY
 from domain.errors import ErrorCode, UserProblem
-from domain.ids import EmployeeId, ShiftId
+from domain.ids import EmployeeId, ShiftId, encode_id
 from domain.periods import ONE_DAY
 from loaders.employees import employee_by_id
 from loaders.shifts import shift_by_id
@@ -63,6 +63,7 @@ class AssignShiftPayload(msgspec.Struct, frozen=True):
 class Wanted(msgspec.Struct, frozen=True):
     """The input, decoded and checked."""
 
+    texts: list[str]
     employees: list[EmployeeRow]
     shift_id: ShiftId
     first: date
@@ -107,7 +108,7 @@ async def _make_room(context: Context, connection: WriteConnection, wanted: Want
 
 
 async def _overlap(context: Context, wanted: Wanted, other: AssignmentRow) -> UserProblem:
-    index = next(n for n, employee in enumerate(wanted.employees) if employee.id == other.employee_id)
+    index = wanted.texts.index(encode_id("Employee", other.employee_id))
     shift = await context.must(shift_by_id, other.shift_id)
     until = other.valid_to or "further notice"
     return problem(
@@ -129,17 +130,20 @@ async def _wanted(context: Context, input_: AssignShiftInput) -> Wanted:
         raise invalid("input.from", f"needed a date from {oldest} to {LATEST}, got {input_.from_}")
     if last is not None and not input_.from_ <= last <= LATEST:
         raise invalid("input.to", f"needed a date from {input_.from_} to {LATEST}, got {last}")
-    return Wanted(employees, shift_id, input_.from_, last, _weekdays(given(input_.iso_weekdays)))
+    return Wanted(
+        [*input_.employee_ids], employees, shift_id, input_.from_, last, _weekdays(given(input_.iso_weekdays))
+    )
 
 
 async def _employees(context: Context, input_: AssignShiftInput) -> list[EmployeeRow]:
-    viewer = context.require_viewer()
-    ids = ids_of(input_.employee_ids, "Employee", "input.employeeIds", EmployeeId) or ()
-    if not ids:
-        raise invalid("input.employeeIds", "needed at least one employee, got none")
+    viewer, texts = context.require_viewer(), input_.employee_ids
+    if not 0 < len(texts) <= MOST_EMPLOYEES:
+        shown = f"needed 1 to {MOST_EMPLOYEES} employees, got {len(texts)}"
+        raise problem(ErrorCode.TOO_MANY if texts else ErrorCode.INVALID, "input.employeeIds", shown)
+    ids = ids_of(texts, "Employee", "input.employeeIds", EmployeeId) or ()
     rows = []
-    for index, row in enumerate(await context.load_many(employee_by_id, ids)):
-        where = f"input.employeeIds[{index}]"
+    for id_, row in zip(ids, await context.load_many(employee_by_id, ids), strict=True):
+        where = f"input.employeeIds[{texts.index(ID(encode_id('Employee', id_)))}]"
         if row is None or not viewer.identified.covers(row):
             raise not_found(where, "employee")
         if not viewer.may_manage(row):

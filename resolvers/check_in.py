@@ -11,6 +11,7 @@ from db.connection import WriteConnection
 from db.days import derive_days
 from db.punch_writes import insert_punch, lock_employees, presence_at
 from db.rows import DayRow, EmployeeRow, PunchRow
+from domain.attendance.work_days import zone
 from domain.enums import PresenceState, PunchDirection, PunchSource
 from domain.errors import ErrorCode
 from domain.geofence import distance_m
@@ -81,6 +82,7 @@ async def _check(context: Context, mutation: str, input_: CheckInput, direction:
         employee = await _employee(context, input_)
         at = _instant(context, input_, employee)
         await lock_employees(connection, [employee.id])
+        _check_employment(employee, at, direction)
         await _check_presence(connection, employee, at, direction)
         punch = await insert_punch(
             connection,
@@ -140,6 +142,13 @@ def _instant(context: Context, input_: CheckInput, employee: EmployeeRow) -> dat
         limit = "one day" if own else "400 days"
         raise invalid("input.at", f"needed an instant of the last {limit}; ask for a correction of older ones")
     return at
+
+
+def _check_employment(employee: EmployeeRow, at: datetime, direction: PunchDirection) -> None:
+    day = at.astimezone(zone(employee.time_zone)).date()
+    after_night = ONE_DAY if direction is PunchDirection.OUT else timedelta()
+    if day < employee.hired_on or (employee.left_on is not None and day > employee.left_on + after_night):
+        raise invalid("input.employeeId", f"{employee.full_name} is not employed on {day}")
 
 
 async def _check_presence(

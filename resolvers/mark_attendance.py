@@ -65,11 +65,22 @@ class MarkAttendanceInput:
 Marks: TypeAlias = Annotated[MarkAttendanceInput, strawberry.argument(description="The decisions.")]
 
 
+class Kept(msgspec.Struct, frozen=True):
+    """What kept a day from being marked; of a conflict the day that `current` is."""
+
+    code: ErrorCode
+    message: str
+    path: list[str]
+    needed_role: str | None = None
+    current_version: int | None = None
+    current: tuple[int, Date] | None = None
+
+
 class Marked(msgspec.Struct, frozen=True):
-    """Which days were marked, and what kept others from it, as (code, message, path)."""
+    """Which days were marked, and what kept others from it."""
 
     days: list[tuple[int, Date]]
-    problems: list[tuple[ErrorCode, str, list[str]]]
+    problems: list[Kept]
 
 
 class MarkAttendancePayload(msgspec.Struct, frozen=True):
@@ -90,16 +101,34 @@ async def mark_attendance(info: Info, input: Marks) -> MarkAttendancePayload:
         if problems and given(input.all_or_nothing) is not False:
             raise Problems(problems)
         await _store(context, connection, overrides, reason)
-        shown = [(problem.error_code, problem.message, problem.path) for problem in problems]
-        return Marked([(row.employee_id, row.work_date) for row in overrides], shown)
+        return Marked([(row.employee_id, row.work_date) for row in overrides], [_kept(wrong) for wrong in problems])
 
     marked, problems = await changed(context, change, Marked, work)
     if marked is None:
         return MarkAttendancePayload([], problems)
     keys: list[DayKey] = [(EmployeeId(employee), day) for employee, day in marked.days]
     days = await context.load_many(day_by_key, keys)
-    stored = [UserErrorValue(*found) for found in marked.problems]
-    return MarkAttendancePayload([day for day in days if day is not None], stored)
+    shown = [await _shown(context, wrong) for wrong in marked.problems]
+    return MarkAttendancePayload([day for day in days if day is not None], shown)
+
+
+def _kept(wrong: UserProblem) -> Kept:
+    current = wrong.current.key if isinstance(wrong.current, DayRow) else None
+    return Kept(wrong.error_code, wrong.message, wrong.path, wrong.needed_role, wrong.current_version, current)
+
+
+async def _shown(context: Context, wrong: Kept) -> UserErrorValue:
+    current = None
+    if wrong.current is not None:
+        current = await context.load(day_by_key, (EmployeeId(wrong.current[0]), wrong.current[1]))
+    return UserErrorValue(
+        wrong.code,
+        wrong.message,
+        wrong.path,
+        needed_role=wrong.needed_role,
+        current=current,
+        current_version=wrong.current_version,
+    )
 
 
 async def _store(context: Context, connection: WriteConnection, overrides: Sequence[OverrideRow], reason: str) -> None:
@@ -107,7 +136,7 @@ async def _store(context: Context, connection: WriteConnection, overrides: Seque
         dates = [row.work_date for row in overrides]
         await override_days(connection, overrides, reason, context.require_viewer().user_id)
         employees = {row.employee_id for row in overrides}
-        await derive_days(connection, employees, min(dates), max(dates), context.now())
+        await derive_days(connection, employees, min(dates), max(dates), context.now(), only_known=True)
 
 
 async def _overrides(

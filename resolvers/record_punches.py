@@ -1,5 +1,6 @@
 """Punches of punch clocks, many at once, in any order and as often as they like."""
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Annotated, Final, TypeAlias
 
@@ -14,6 +15,7 @@ from db.punch_writes import BadgePunch, record_device_punches
 from db.rows import DeviceRow
 from domain.enums import PunchDirection
 from domain.errors import ErrorCode, UserProblem
+from domain.ids import EmployeeId
 from domain.periods import ONE_DAY
 from resolvers.arguments import given
 from resolvers.changes import Change, Problems, UserErrorValue, changed, forbidden, invalid, not_found, problem
@@ -24,6 +26,7 @@ MOST_PUNCHES: Final = 1_000
 CLOCK_MARGIN: Final = timedelta(minutes=2)
 OLDEST: Final = timedelta(days=400)
 LONGEST_BADGE: Final = 64
+APART: Final = timedelta(days=5)
 
 
 @strawberry.input(description="A punch as a device saw it.")
@@ -69,19 +72,23 @@ async def record_punches(info: Info, input: DevicePunches) -> RecordPunchesPaylo
         device = await _device(context, connection, input.device_code)
         punches = _punches(context, input)
         recorded = await record_device_punches(connection, device.id, punches)
-        if recorded.new:
-            days = [at.date() for _, at in recorded.new]
-            await derive_days(
-                connection,
-                {employee for employee, _ in recorded.new},
-                min(days) - 2 * ONE_DAY,
-                max(days) + ONE_DAY,
-                context.now(),
-            )
+        for cluster in _clusters(recorded.new):
+            first, last = cluster[0][1].date() - 2 * ONE_DAY, cluster[-1][1].date() + ONE_DAY
+            await derive_days(connection, {employee for employee, _ in cluster}, first, last, context.now())
         return Counts(len(recorded.new), recorded.duplicates, recorded.unmatched)
 
     counts, problems = await changed(context, Change("recordPunches", input), Counts, work)
     return RecordPunchesPayload(**msgspec.structs.asdict(counts or Counts()), user_errors=problems)
+
+
+def _clusters(new: Iterable[tuple[EmployeeId, datetime]]) -> list[list[tuple[EmployeeId, datetime]]]:
+    """Punches by time, apart where nobody punched for days: a stray old one must not have months derived again."""
+    found: list[list[tuple[EmployeeId, datetime]]] = []
+    for punch in sorted(new, key=lambda one: one[1]):
+        if not found or punch[1] - found[-1][-1][1] > APART:
+            found.append([])
+        found[-1].append(punch)
+    return found
 
 
 async def _device(context: Context, connection: WriteConnection, code: str) -> DeviceRow:

@@ -8,8 +8,9 @@ import msgspec
 import strawberry
 from strawberry import UNSET
 
+from db.assignment_writes import assignment, beside, insert_assignments, overlapping
 from db.connection import WriteConnection
-from db.days import derive_days
+from db.days import derive_days, oldest_day
 from db.employee_writes import (
     employee_for_update,
     insert_employee,
@@ -20,6 +21,8 @@ from db.employee_writes import (
 )
 from db.punch_writes import adopt_unmatched
 from db.rows import EmployeeRow, PostingRow
+from db.upkeep import CATCH_UP
+from domain.attendance.calendar import EVERY_WEEKDAY
 from domain.attendance.work_days import zone
 from domain.enums import EmployeeStatus
 from domain.errors import ErrorCode, UserProblem
@@ -122,12 +125,14 @@ async def _add(context: Context, connection: WriteConnection, input_: EmployeeIn
     text_of(input_.employee_no, "input.employeeNo", 50)
     text_of(input_.full_name, "input.fullName")
     values = await _values(context, input_, None)
+    today = await _today(context, None, values)
     _check_dates(values)
     if not _may_place(context, None, values):
         raise forbidden("input", "needed an HR grant for this department and location", "HR")
-    status = _status(values, context.now().date())
+    status = _status(EmployeeStatus.ACTIVE, values, today)
     employee_id = await insert_employee(connection, {**values, "status": status})
     await replace_postings(connection, employee_id, [_posting(employee_id, values["hired_on"], None, values)])
+    await derive_days(connection, [employee_id], _beginning(values["hired_on"], today), today, context.now())
     await _adopt(context, connection, employee_id, values["badge_no"], values["hired_on"])
     return employee_id
 
@@ -147,12 +152,13 @@ async def _change(
     if not _may_place(context, row, values):
         raise forbidden("input", "needed an HR grant for the new department and location", "HR")
     await _check_manager(connection, row, values["manager_id"])
-    today = context.now().astimezone(zone(row.time_zone)).date()
+    today = await _today(context, row, values)
     effective = _effective_from(input_, row, values, today)
     present = {name: getattr(row, name) for name in PLACE} if effective > today else {}
-    await update_employee(connection, row.id, {**values, **present, "status": _status(values, today)})
+    await update_employee(connection, row.id, {**values, **present, "status": _status(row.status, values, today)})
     await _move(connection, row, values, effective)
-    await _derive_again(context, connection, row, values, effective)
+    await _keep_shift(connection, row, values, effective)
+    await _derive_again(context, connection, row, values, effective, today)
     if values["badge_no"] != row.badge_no:
         await _adopt(context, connection, row.id, values["badge_no"], values["hired_on"])
     return row.id
@@ -244,9 +250,23 @@ async def _check_manager(connection: WriteConnection, row: EmployeeRow, manager_
         raise invalid("input.managerId", "needed somebody who does not report to the employee, directly or not")
 
 
-def _status(values: Mapping[str, Any], today: date) -> EmployeeStatus:
-    gone = values["left_on"] is not None and values["left_on"] < today
-    return EmployeeStatus.TERMINATED if gone else EmployeeStatus.ACTIVE
+async def _today(context: Context, row: EmployeeRow | None, values: Mapping[str, Any]) -> date:
+    """The date where the employee works from now on: by a zone of their own, else by that of the new location."""
+    name = (await context.must(location_by_id, values["location_id"])).time_zone
+    if row is not None and row.time_zone != (await context.must(location_by_id, row.location_id)).time_zone:
+        name = row.time_zone
+    return context.now().astimezone(zone(name)).date()
+
+
+def _status(now: EmployeeStatus, values: Mapping[str, Any], today: date) -> EmployeeStatus:
+    if values["left_on"] is not None and values["left_on"] < today:
+        return EmployeeStatus.TERMINATED
+    return EmployeeStatus.ACTIVE if now is EmployeeStatus.TERMINATED else now
+
+
+def _beginning(hired_on: date, today: date) -> date:
+    """The first day of somebody of whom no day is known: the same that the upkeep begins with."""
+    return hired_on if hired_on >= today - CATCH_UP else today
 
 
 def _effective_from(input_: EmployeeInput, row: EmployeeRow, values: Mapping[str, Any], today: date) -> date:
@@ -286,18 +306,40 @@ def _posting(employee_id: EmployeeId, first: date, last: date | None, values: Ma
     return PostingRow(employee_id, first, last, *(values[name] for name in PLACE))
 
 
-async def _derive_again(
-    context: Context, connection: WriteConnection, row: EmployeeRow, values: Mapping[str, Any], effective: date
+async def _keep_shift(
+    connection: WriteConnection, row: EmployeeRow, values: Mapping[str, Any], effective: date
 ) -> None:
-    """Derive the days that the change can touch and that are known already."""
-    moved = any(values[name] != getattr(row, name) for name in PLACE)
-    starts = [effective] if moved or values["default_shift_id"] != row.default_shift_id else []
+    """Dates before `effective` keep the default shift that they had, as assignments where there are none."""
+    last = effective - ONE_DAY
+    if values["default_shift_id"] == row.default_shift_id or row.default_shift_id is None or last < row.hired_on:
+        return
+    others = await overlapping(connection, [row.id], row.hired_on, last, EVERY_WEEKDAY)
+    past = assignment(row.id, row.default_shift_id, row.hired_on, last, EVERY_WEEKDAY)
+    await insert_assignments(connection, beside(past, others))
+
+
+async def _derive_again(
+    context: Context,
+    connection: WriteConnection,
+    row: EmployeeRow,
+    values: Mapping[str, Any],
+    effective: date,
+    today: date,
+) -> None:
+    """Derive the days that the change can touch; days from before the first known one are not made up."""
+    known = await oldest_day(connection, row.id)
+    bound = _beginning(values["hired_on"], today) if known is None else known
+    if known is not None and known <= row.hired_on:
+        bound = min(known, values["hired_on"])
+    starts = [effective] if any(values[name] != getattr(row, name) for name in PLACE) else []
+    if values["default_shift_id"] != row.default_shift_id:
+        starts.append(bound if row.default_shift_id is None else effective)
     for name in ("hired_on", "left_on"):
         if values[name] != getattr(row, name):
             starts += [day for day in (values[name], getattr(row, name)) if day is not None]
     last = context.now().date() + ONE_DAY
     if starts and min(starts) <= last:
-        first = max(min(starts), last - LONGEST_AGO)
+        first = max(min(starts), bound, last - LONGEST_AGO)
         await derive_days(connection, [row.id], first, last, context.now())
 
 
