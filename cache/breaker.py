@@ -1,7 +1,8 @@
 """A circuit breaker: after a failure nothing is sent for a while, then one caller alone tries again."""
 
 import time
-from datetime import timedelta
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 FIRST_PAUSE_S: Final = 0.3
@@ -13,7 +14,7 @@ class BreakerOpen(Exception):
 
 
 class Breaker:
-    """Closed until `failed`; then open for a pause that doubles up to LONGEST_PAUSE_S while probes go on failing."""
+    """Closed until an attempt fails; then open for a pause that doubles up to LONGEST_PAUSE_S while probes fail."""
 
     def __init__(self) -> None:
         self._pause_s = 0.0
@@ -27,27 +28,28 @@ class Breaker:
             return "closed"
         return "open" if time.monotonic() < self._open_until_s else "half-open"
 
-    def enter(self) -> None:
-        """Ask to send something; raises BreakerOpen when it should not be tried."""
-        if not self._pause_s:
-            return
-        if self._probing or time.monotonic() < self._open_until_s:
+    @contextmanager
+    def attempt(self) -> Iterator[None]:
+        """Around something that is sent; raises BreakerOpen when it should not be tried.
+
+        An exception that leaves it is a failure. A cancelled attempt says nothing about the server.
+        """
+        probe = self.state != "closed"
+        if probe and (self._probing or self.state == "open"):
             raise BreakerOpen
-        self._probing = True
+        self._probing |= probe
+        try:
+            yield
+        except Exception:
+            self._failed(probe)
+            raise
+        else:
+            self._pause_s = 0.0
+        finally:
+            self._probing &= not probe
 
-    def succeeded(self) -> None:
-        """What was sent was answered."""
-        self._pause_s = 0.0
-        self._probing = False
-
-    def failed(self) -> None:
-        """What was sent was not answered."""
-        probed, self._probing = self._probing, False
-        if probed or not self._pause_s:
+    def _failed(self, probe: bool) -> None:
+        """What was sent before the breaker opened may fail late; only a probe makes the pause longer."""
+        if probe or not self._pause_s:
             self._pause_s = min(max(self._pause_s * 2, FIRST_PAUSE_S), LONGEST_PAUSE_S)
-        self._open_until_s = time.monotonic() + self._pause_s
-
-    @property
-    def pause(self) -> timedelta:
-        """How long nothing is sent after the last failure."""
-        return timedelta(seconds=self._pause_s)
+            self._open_until_s = time.monotonic() + self._pause_s

@@ -17,15 +17,23 @@ class Policy(Generic[K, V_co]):
 
     `kind` names the setting of its life: employee, organisation, attendance, list or aggregate.
 
-    The namespace in Redis carries a hash of the value's shape, so that a deploy never reads bytes of another shape.
+    The namespace in Redis carries a hash of the value's shape, and of the code that makes it once `follow` was told, so
+    that a deploy never reads what another version stored.
     """
 
     def __init__(self, namespace: str, value_type: Any, kind: Kind, tags: Callable[[K], tuple[str, ...]]) -> None:
         self.namespace = namespace
         self.kind = kind
         self.tags = tags
-        self.prefix = f"{namespace}@{shape_hash(value_type)}:"
+        self.declaration = ""
+        self._shape = shape_hash(value_type)
+        self.prefix = f"{namespace}@{self._shape}:"
         self.decode: Callable[[bytes], V_co | None] = msgspec.msgpack.Decoder(value_type | None).decode
+
+    def follow(self, *, code: str, declaration: str) -> None:
+        """`code` makes the values; `declaration` is what the tags are from, and what the database's must be from."""
+        self.prefix = f"{self.namespace}@{self._shape}.{code}:"
+        self.declaration = declaration
 
     def entry_name(self, key: K) -> str:
         """What the entry of a key is called; structured keys go by a hash of their content."""

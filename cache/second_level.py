@@ -13,6 +13,7 @@ import asyncio
 import random
 import secrets
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from types import MappingProxyType
 from typing import Any, Final, Generic, TypeVar
@@ -33,6 +34,7 @@ STAMP_LIFE: Final = timedelta(hours=24)
 ENTRY_LIFE: Final = timedelta(hours=1)
 HELD: Final = b"!"
 JITTER: Final = 0.1
+MOST_RESTAMPED: Final = 1_000
 
 _encode: Final = msgspec.msgpack.Encoder().encode
 _Entry: Final = msgspec.msgpack.Decoder(tuple[bytes, list[bytes], msgspec.Raw])
@@ -43,6 +45,23 @@ class Ticket(msgspec.Struct):
 
     fence: bytes
     stamps: dict[str, bytes | None]
+
+
+class Fence(msgspec.Struct, frozen=True):
+    """The lease on the whole cache: of which Redis, epoch and declaration of tags.
+
+    `from_ms` is that Redis's clock from before the outbox was read; from there its life is counted.
+    """
+
+    run_id: str
+    epoch: int
+    declaration: str
+    from_ms: int
+
+    @property
+    def value(self) -> str:
+        """What stands in Redis."""
+        return f"{self.run_id}.{self.epoch}.{self.declaration}"
 
 
 class Reading(Generic[K, V]):
@@ -89,11 +108,11 @@ class SecondLevelCache:
         names = [self._fence, *(self._stamp + tag for tag in wanted)]
         names += [self._entry + policy.entry_name(key) for key in keys]
         try:
-            values = await self._tick.read(names)
+            run_id, values = await self._tick.read(names)
         except CacheUnreachable:
             return self._nothing(keys, "unreachable")
         fence, entries = values[0], values[1 + len(wanted) :]
-        if fence is None or not fence.startswith(self.server.run_id.encode()):
+        if fence is None or not _is_ours(fence, run_id, policy.declaration):
             return self._nothing(keys, "fenced")
         stamps = dict(zip(wanted, values[1:], strict=False))
         hits: dict[K, V | None] = {}
@@ -105,7 +124,7 @@ class SecondLevelCache:
                     misses.append(key)
                 else:
                     hits[key] = policy.decode(payload)
-            except msgspec.MsgspecError:
+            except ValueError:  # a MsgspecError, or a UnicodeDecodeError
                 count("cache_undecodable", policy.namespace)
                 misses.append(key)
         count("cache_hits", policy.namespace, len(hits))
@@ -116,13 +135,13 @@ class SecondLevelCache:
 
     async def unchanged(self, fence: bytes, stamps: Mapping[str, bytes]) -> bool:
         """Whether the fence and every one of these stamps is as it was: then what rests on them is as it was."""
-        if self._tick is None or self.server is None:
+        if self._tick is None:
             return False
         try:
-            values = await self._tick.read([self._fence, *(self._stamp + tag for tag in stamps)])
+            run_id, values = await self._tick.read([self._fence, *(self._stamp + tag for tag in stamps)])
         except CacheUnreachable:
             return False
-        return values == [fence, *stamps.values()] and fence.startswith(self.server.run_id.encode())
+        return values == [fence, *stamps.values()] and fence.startswith(f"{run_id}.".encode())
 
     def _nothing(self, keys: Sequence[K], reason: str) -> Reading[K, V]:
         count("cache_bypasses", reason, len(keys))
@@ -135,7 +154,8 @@ class SecondLevelCache:
             return
         names, fresh = [self._stamp + tag for tag in bare], f"r{secrets.token_hex(8)}-"
         try:
-            stamps.update(zip(bare, await self.server.run("claim", names, [fresh, _ms(STAMP_LIFE)]), strict=True))
+            claimed = await self.server.run("claim", names, [fresh, _ms(STAMP_LIFE)])
+            stamps.update(zip(bare, claimed.value, strict=True))
         except CacheUnreachable:
             count("cache_bypasses", "unclaimed", len(bare))
 
@@ -176,40 +196,46 @@ class SecondLevelCache:
 
     # ------------------------------------------------------------------------------------------------------- writing
 
-    async def hold(self, xid: str, tags: Sequence[str]) -> bool:
-        """Before COMMIT: nothing that depends on `tags` is served from now on. False when that cannot be promised."""
+    async def home(self) -> str:
+        """The run_id of the Redis that we talk to; "" without one."""
+        if self.server is not None and not self.server.run_id:
+            with suppress(CacheUnreachable):
+                await self.server.clock_ms()
+        return self.server.run_id if self.server else ""
+
+    async def hold(self, xid: str, tags: Sequence[str], home: str) -> bool:
+        """Before COMMIT: nothing that depends on `tags` is served from now on.
+
+        False when that cannot be promised: there was no answer, or it came from another server than `home`.
+        """
         if self.server is None:
             return False
-        talking_to = self.server.run_id
         try:
-            await self.server.run("hold", [self._stamp + tag for tag in tags], [xid, _ms(HOLD_LIFE)])
+            answer = await self.server.run("hold", [self._stamp + tag for tag in tags], [xid, _ms(HOLD_LIFE)])
         except CacheUnreachable:
             return False
-        return self.server.run_id == talking_to
+        return answer.run_id == home
 
-    async def release(self, xid: str, tags: Sequence[str], *, committed: bool) -> None:
-        """After COMMIT or ROLLBACK: restamp or just let go. If Redis is gone now, the hold lapses by itself."""
+    async def release(self, xid: str, tags: Sequence[str]) -> None:
+        """After COMMIT: restamp and let go. If Redis is gone now, the drain or the end of the hold does it."""
         if self.server is None:
             return
         try:
-            names = [self._stamp + tag for tag in tags]
-            await self.server.run("release", names, [xid, _ms(STAMP_LIFE), int(committed)])
+            await self.server.run("release", [self._stamp + tag for tag in tags], [xid, _ms(STAMP_LIFE)])
         except CacheUnreachable:
             count("cache_bypasses", "unreleased", len(tags))
 
-    async def renew(self, epoch: int, drain: str, touched: Sequence[tuple[str, str]], clock_ms: int) -> None:
-        """Restamp (tag, xid) of drained transactions and extend the fence, counted from `clock_ms`.
-
-        `clock_ms` is the server's clock from before the outbox was read. Raises CacheUnreachable.
-        """
+    async def renew(self, fence: Fence, drain: str, touched: Sequence[tuple[str, str]]) -> None:
+        """Restamp (tag, xid) of drained transactions and extend the fence; raises CacheUnreachable."""
         assert self.server is not None
-        fence, until_ms = f"{self.server.run_id}.{epoch}", clock_ms + _ms(FENCE_LIFE)
-        chunks = [touched[i : i + 1000] for i in range(0, len(touched), 1000)] or [touched]
-        for chunk in chunks:
-            last = chunk is chunks[-1]
+        for start in range(0, max(len(touched), 1), MOST_RESTAMPED):
+            chunk = touched[start : start + MOST_RESTAMPED]
             names = [self._fence, *(self._stamp + tag for tag, _ in chunk)]
-            xids = [xid for _, xid in chunk]
-            await self.server.run("renew", names, [fence if last else "", until_ms, drain, _ms(STAMP_LIFE), *xids])
+            value = fence.value if start + MOST_RESTAMPED >= len(touched) else ""
+            arguments = [value, fence.from_ms + _ms(FENCE_LIFE), drain, _ms(STAMP_LIFE), *(xid for _, xid in chunk)]
+            answer = await self.server.run("renew", names, arguments)
+            if answer.run_id != fence.run_id:
+                raise CacheUnreachable("Redis was replaced by another server in the middle of a drain")
         count("cache_drained", "", len(touched))
 
     async def close(self) -> None:
@@ -217,6 +243,11 @@ class SecondLevelCache:
         await self.settle()
         if self.server is not None:
             await self.server.close()
+
+
+def _is_ours(fence: bytes, run_id: str, declaration: str) -> bool:
+    """Was the fence made on the server that showed it, for triggers that touch the tags that we depend on?"""
+    return fence.startswith(f"{run_id}.".encode()) and fence.endswith(f".{declaration}".encode())
 
 
 def _payload(entry: bytes | None, fence: bytes, now: list[bytes | None]) -> bytes | None:

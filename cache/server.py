@@ -1,25 +1,35 @@
-"""The connection to Redis or Valkey: tight timeouts, no retries, a breaker, and the run_id of who answers."""
+"""The connection to Redis or Valkey: tight timeouts, no retries, a breaker, and the run_id of who answered."""
 
-from collections.abc import Awaitable, Sequence
+import asyncio
+import hashlib
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
+from weakref import WeakKeyDictionary
 
-from redis.asyncio import Redis
+from redis.asyncio import BlockingConnectionPool
 from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.commands.core import AsyncScript
-from redis.exceptions import RedisError
+from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from cache.breaker import Breaker, BreakerOpen
 from telemetry.counters import count
 
-LUA: Final = Path(__file__).parent / "lua"
+LUA: Final = {path.stem: path.read_text() for path in (Path(__file__).parent / "lua").glob("*.lua")}
+SHA: Final = {name: hashlib.sha1(lua.encode(), usedforsecurity=False).hexdigest() for name, lua in LUA.items()}
 
 
 class CacheUnreachable(Exception):
-    """Redis did not answer, or failed a moment ago and was not asked."""
+    """Redis did not answer, refused, or failed a moment ago and was not asked."""
+
+
+class Answer(NamedTuple):
+    """What was answered, and by which server: a restarted or promoted one is another, also at the same address."""
+
+    run_id: str
+    value: Any
 
 
 class Server:
@@ -28,56 +38,78 @@ class Server:
     def __init__(self, url: str, timeout: timedelta = timedelta(milliseconds=100), connections: int = 20) -> None:
         self.breaker = Breaker()
         self.run_id = ""
-        self._redis = Redis.from_url(
+        """Of the server that answered last; "" before any did."""
+        self._timeout_s = timeout.total_seconds()
+        self._run_ids: WeakKeyDictionary[AbstractConnection, str] = WeakKeyDictionary()
+        self._pool: Any = BlockingConnectionPool.from_url(
             url,
-            socket_timeout=timeout.total_seconds(),
-            socket_connect_timeout=timeout.total_seconds(),
+            timeout=None,  # who waits for a connection waits within the timeout of the whole command
+            socket_timeout=self._timeout_s,
+            socket_connect_timeout=self._timeout_s,
             retry=Retry(NoBackoff(), 0),
-            redis_connect_func=self._learn_run_id,
+            redis_connect_func=self._introduce,
             max_connections=connections,
         )
-        self._scripts = {path.stem: self._redis.register_script(path.read_text()) for path in LUA.glob("*.lua")}
 
-    async def _learn_run_id(self, connection: AbstractConnection) -> None:
-        """Every connection learns which server it talks to: a restarted or promoted one is another."""
-        await connection.on_connect()
-        await connection.send_command("INFO", "server")
-        info: Any = await connection.read_response()
-        text = info.decode() if isinstance(info, bytes) else str(info)
-        self.run_id = next(line[7:] for line in text.splitlines() if line.startswith("run_id:"))
-
-    async def mget(self, names: Sequence[str]) -> list[bytes | None]:
+    async def mget(self, names: Sequence[str]) -> Answer:
         """The values of many keys in one round trip."""
-        return await self._answer(self._redis.mget(names))  # type: ignore[no-any-return]
+        return await self._ask("MGET", *names)
 
-    async def run(self, script: str, keys: Sequence[str], arguments: Sequence[Any]) -> Any:
+    async def run(self, script: str, keys: Sequence[str], arguments: Sequence[Any]) -> Answer:
         """Run one of the scripts in cache/lua."""
-        lua: AsyncScript = self._scripts[script]
-        return await self._answer(lua(keys=list(keys), args=list(arguments)))
+        rest = (len(keys), *keys, *arguments)
+        try:
+            return await self._ask("EVALSHA", SHA[script], *rest)
+        except CacheUnreachable as error:
+            if not isinstance(error.__cause__, NoScriptError):
+                raise
+            return await self._ask("EVAL", LUA[script], *rest)
 
-    async def clock_ms(self) -> int:
+    async def clock_ms(self) -> Answer:
         """The server's own clock: no other clock is ever compared with its deadlines."""
-        seconds, microseconds = await self._answer(self._redis.time())
-        return int(seconds) * 1000 + int(microseconds) // 1000
+        run_id, (seconds, microseconds) = await self._ask("TIME")
+        return Answer(run_id, int(seconds) * 1000 + int(microseconds) // 1000)
 
     async def close(self) -> None:
         """Close every connection."""
-        await self._redis.aclose()
+        await self._pool.disconnect()
 
-    async def _answer(self, command: Awaitable[Any]) -> Any:
+    async def _introduce(self, connection: AbstractConnection) -> None:
+        """Every connection learns which server it talks to."""
         try:
-            self.breaker.enter()
+            await connection.on_connect()
+            await connection.send_command("INFO", "server")
+            info: Any = await connection.read_response()
+        except BaseException:
+            await connection.disconnect(nowait=True)  # or the next command would read the answer of this one
+            raise
+        text = info.decode() if isinstance(info, bytes) else str(info)
+        self._run_ids[connection] = next(line[7:] for line in text.splitlines() if line.startswith("run_id:"))
+
+    async def _ask(self, *command: Any) -> Answer:
+        try:
+            with self.breaker.attempt():
+                answer = await self._answered(command)
         except BreakerOpen as error:
-            command.close()  # type: ignore[attr-defined]
-            raise CacheUnreachable from error
-        try:
-            answer = await command
+            raise CacheUnreachable("Redis failed a moment ago") from error
         except (RedisError, OSError, TimeoutError) as error:
-            self.breaker.failed()
             count("cache_failures", type(error).__name__)
             raise CacheUnreachable(str(error)) from error
-        except BaseException:
-            self.breaker.failed()  # cancelled: nobody knows; a probe must not stay reserved for ever
-            raise
-        self.breaker.succeeded()
+        self.run_id = answer.run_id
+        if isinstance(answer.value, ResponseError):  # it can be reached, it only refuses: no business of the breaker
+            count("cache_failures", type(answer.value).__name__)
+            raise CacheUnreachable(str(answer.value)) from answer.value
         return answer
+
+    async def _answered(self, command: Sequence[Any]) -> Answer:
+        async with asyncio.timeout(self._timeout_s):
+            connection = await self._pool.get_connection()
+            try:
+                await connection.send_command(*command)
+                try:
+                    value = await connection.read_response()
+                except ResponseError as error:
+                    value = error
+            finally:
+                await self._pool.release(connection)
+        return Answer(self._run_ids[connection], value)

@@ -9,35 +9,55 @@ from sqlalchemy import text
 from db.connection import Query, WriteConnection
 from db.tags import collapse
 
-FENCE_LOCK: Final = 7391
+IN_USE: Final = timedelta(seconds=60)
+NOWHERE: Final = "nowhere"
+MOST_DRAINED: Final = 5_000
 
-_PENDING: Final = Query("cache_pending", text("SELECT xid, same_redis, tags FROM cache_pending(:run_id)"))
+_PENDING: Final = Query("cache_pending", text("SELECT xid, same_redis, unused, tags FROM cache_pending(:run_id)"))
 _SUSPEND: Final = Query("cache_suspend", text("SELECT cache_suspend(CAST(:fence AS float8), CAST(:lease AS interval))"))
+_COVERED: Final = Query("cache_covered", text("SELECT cache_covered(CAST(:fence AS float8))"))
+_PATIENCE: Final = Query(
+    "cache_patience",
+    text("""
+    SELECT set_config('idle_in_transaction_session_timeout', '2500', true), set_config('lock_timeout', '300', true)"""),
+)
 _STATE: Final = Query(
     "cache_state",
     text("""
-    SELECT epoch, run_id, server, suspended_until > clock_timestamp() AS suspended,
-           concat_ws('.', (SELECT system_identifier FROM pg_control_system()),
-                     (SELECT timeline_id FROM pg_control_checkpoint()), pg_postmaster_start_time()) AS server_now
+    SELECT epoch, run_id, server, declaration, suspended_until > clock_timestamp() AS suspended,
+           CAST(extract(epoch FROM greatest(in_use_until, '1970-01-01') - clock_timestamp()) AS float8) AS in_use_s,
+           cache_server() AS server_now
     FROM cache_state FOR UPDATE SKIP LOCKED"""),
 )
-_PATIENCE: Final = Query(
-    "cache_patience", text("SELECT set_config('idle_in_transaction_session_timeout', '2500', true)")
+_MOVE_LOCK: Final = Query("cache_move_lock", text("SELECT pg_advisory_xact_lock(7391)"))
+_ANNOUNCE: Final = Query(
+    "cache_announce",
+    text("""
+    UPDATE cache_state SET in_use_until = clock_timestamp() + CAST(:life AS interval),
+      run_id = CASE WHEN in_use_until < clock_timestamp() THEN :nowhere ELSE run_id END"""),
 )
-_MOVE_LOCK: Final = Query("cache_move_lock", text("SELECT pg_try_advisory_xact_lock(7391)"))
+# epochs are never counted: a restored database would count the same ones again
 _MOVE: Final = Query(
     "cache_move",
-    text("UPDATE cache_state SET epoch = epoch + 1, run_id = :run_id, server = :server RETURNING epoch"),
+    text("""
+    UPDATE cache_state SET epoch = ('x' || substr(md5(gen_random_uuid()::text), 1, 15))::bit(60)::bigint,
+      holds_from = CASE WHEN run_id IN (:run_id, :nowhere) THEN holds_from
+                        ELSE clock_timestamp() + CAST(:grace AS interval) END,
+      run_id = :run_id, server = :server RETURNING epoch"""),
 )
 _DRAIN: Final = Query("cache_drain", text("DELETE FROM cache_outbox RETURNING xid::text, tags"))
 _XID: Final = Query("cache_drain_id", text("SELECT pg_current_xact_id()::text"))
 
 
 class Pending(msgspec.Struct, frozen=True):
-    """What the open transaction has touched so far; `same_redis`: the fence lives on the Redis that was named."""
+    """What the open transaction has touched so far, and how it can be withheld from readers until it is committed.
+
+    `same_redis`: by holding its tags, since the fence lives on the Redis that was named. `unused`: nobody caches.
+    """
 
     xid: str
     same_redis: bool
+    unused: bool
     tags: list[str]
 
 
@@ -47,20 +67,30 @@ class FenceState(msgspec.Struct, frozen=True, array_like=True):
     epoch: int
     run_id: str
     server: str
+    declaration: str
     suspended: bool
+    in_use_s: float
     server_now: str
 
 
 async def pending(connection: WriteConnection, run_id: str) -> Pending:
-    """Ask what this transaction touched; from here to COMMIT it may idle for 2.5 s at most."""
-    [(xid, same_redis, tags)] = await connection.records(_PENDING, run_id=run_id)
-    return Pending(xid or "", bool(same_redis), collapse(sorted(tags or ())))
+    """Ask what this transaction touched; from here to COMMIT it may idle for 5 s at most."""
+    [(xid, same_redis, unused, tags)] = await connection.records(_PENDING, run_id=run_id)
+    return Pending(xid or "", bool(same_redis), bool(unused), collapse(sorted(tags)))
 
 
-async def suspend(connection: WriteConnection, fence: timedelta, lease: timedelta) -> timedelta:
-    """Forbid renewals of the fence for `lease`; returns how long the last one may still live."""
-    [(wait_s,)] = await connection.records(_SUSPEND, fence=fence.total_seconds(), lease=lease)
-    return timedelta(seconds=wait_s)
+async def suspend(connection: WriteConnection, fence: timedelta, lease: timedelta) -> None:
+    """Forbid renewals of the fence for `lease`."""
+    await connection.records(_SUSPEND, fence=fence.total_seconds(), lease=lease)
+
+
+async def covered(connection: WriteConnection, fence: timedelta) -> timedelta | None:
+    """Asked by a transaction under a suspension: how long the last fence may still live.
+
+    None when the suspension would end too soon to commit under it; at zero the time to commit is now.
+    """
+    [(wait_s,)] = await connection.records(_COVERED, fence=fence.total_seconds())
+    return None if wait_s is None else timedelta(seconds=wait_s)
 
 
 async def lead(connection: WriteConnection) -> FenceState | None:
@@ -69,17 +99,38 @@ async def lead(connection: WriteConnection) -> FenceState | None:
     return await connection.first(_STATE, FenceState)
 
 
-async def move_fence(connection: WriteConnection, run_id: str, server: str) -> int | None:
-    """Begin a new epoch on another Redis or PostgreSQL; None while a writer still counts on the old one."""
-    [(free,)] = await connection.records(_MOVE_LOCK)
-    if not free:
-        return None
-    [(epoch,)] = await connection.records(_MOVE, run_id=run_id, server=server)
+async def announce(connection: WriteConnection, state: FenceState) -> bool:
+    """Tell writers that the cache is used; True when that had to be written: commit it before renewing the fence.
+
+    Beginning to use it waits for the writers that were told that nobody does. Going on must not, or they could keep the
+    cache off for ever; a third of the time is left for a slow commit.
+    """
+    if state.in_use_s > IN_USE.total_seconds() / 2:
+        return False
+    if state.in_use_s < IN_USE.total_seconds() / 3:
+        await connection.records(_MOVE_LOCK)
+    await connection.execute(_ANNOUNCE, life=IN_USE, nowhere=NOWHERE)
+    return True
+
+
+async def move_fence(connection: WriteConnection, run_id: str, server: str, grace: timedelta) -> int:
+    """Begin a new epoch on another Redis or PostgreSQL, once no writer counts on the old one any more.
+
+    Until `grace` is over a fence may be alive on the Redis that is left, so that holds on the new one mean nothing.
+    """
+    await connection.records(_MOVE_LOCK)
+    [(epoch,)] = await connection.records(_MOVE, run_id=run_id, server=server, grace=grace, nowhere=NOWHERE)
     return int(epoch)
 
 
-async def drain(connection: WriteConnection) -> tuple[str, list[tuple[str, str]]]:
-    """(id of this drain, (tag, xid) of every committed change), taken out of the outbox."""
+async def drain(connection: WriteConnection, epoch: int) -> tuple[str, list[tuple[str, str]]]:
+    """(id of this drain, (tag, xid) of every committed change), taken out of the outbox.
+
+    When there are too many tags their tables stand for them.
+    """
     rows = await connection.records(_DRAIN)
     [(drain_id,)] = await connection.records(_XID)
-    return drain_id, [(tag, xid) for xid, tags in rows for tag in tags]
+    touched = {(tag, f"{epoch}-{xid}") for xid, tags in rows for tag in tags}
+    if len(touched) > MOST_DRAINED:
+        return drain_id, [(table, "") for table in collapse([tag for tag, _ in touched])]
+    return drain_id, sorted(touched)

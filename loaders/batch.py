@@ -5,16 +5,24 @@ errors are handled here, once.
 """
 
 import asyncio
+import hashlib
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from functools import cache
+from pathlib import Path
 from typing import Any, Final, Generic, TypeVar, cast
 
 from aiodataloader import DataLoader
 
+import db
+import domain
 from cache.dependencies import Dependencies
 from cache.policy import Policy
 from cache.second_level import SecondLevelCache
 from db.connection import ReadConnection
 from db.database import Database
+from db.tags import declaration_hash
+from domain.errors import Unavailable
+from telemetry.counters import count
 from telemetry.recording import record_batch
 
 K = TypeVar("K")
@@ -42,6 +50,17 @@ class Batch(Generic[K, V_co]):
         self.policy = policy
         self.absent = absent
         self.most_keys = most_keys
+        policy.follow(code=code_hash(), declaration=declaration_hash())
+
+
+@cache
+def code_hash() -> str:
+    """A hash of everything that values are made by: entries of another version of it are not read."""
+    digest = hashlib.blake2b(digest_size=6)
+    for package in (db, domain):
+        for path in sorted(Path(str(package.__file__)).parent.rglob("*.py")):
+            digest.update(path.read_bytes())
+    return digest.hexdigest()
 
 
 class Loaders:
@@ -102,6 +121,8 @@ class Loaders:
 
     async def _fetch(self, batch: Batch[K, V], connection: ReadConnection, keys: Sequence[K]) -> dict[K, V | None]:
         found: dict[K, V | None] = {}
+        if len(keys) > batch.most_keys:
+            count("batch_splits", batch.policy.namespace)
         for start in range(0, len(keys), batch.most_keys):
             chunk = keys[start : start + batch.most_keys]
             loaded = await batch.fetch(connection, chunk)
@@ -110,7 +131,7 @@ class Loaders:
 
 
 class _Loader(DataLoader[Any, Any]):
-    """aiodataloader over a Batch; an exception is handed out but never remembered."""
+    """aiodataloader over a Batch. It hands an exception out to everybody who waits, and does not remember it."""
 
     def __init__(self, loaders: Loaders, batch: Batch[Any, Any]) -> None:
         super().__init__()
@@ -121,10 +142,6 @@ class _Loader(DataLoader[Any, Any]):
         """Called by aiodataloader with the distinct keys of a tick."""
         try:
             found = await self._loaders.look_up(self._batch, keys)
-        except BaseException as error:
-            for key in keys:
-                self.clear(key)
-            if isinstance(error, Exception):
-                raise
-            raise asyncio.CancelledError from error
+        except asyncio.CancelledError as error:  # aiodataloader would let everybody wait for ever
+            raise Unavailable("the server is about to stop: try again") from error
         return [found[key] for key in keys]

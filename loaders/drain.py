@@ -10,12 +10,14 @@ from typing import Final
 
 import structlog
 
-from cache.second_level import SecondLevelCache
+from cache.second_level import FENCE_LIFE, Fence, SecondLevelCache
 from cache.server import CacheUnreachable
 from db import coherence
 from db.connection import WriteConnection
 from db.database import Database
 from domain.errors import Unavailable
+from loaders.ending import to_its_end
+from loaders.unit_of_work import CLOCK_MARGIN
 from telemetry.counters import count
 
 TICK: Final = timedelta(milliseconds=250)
@@ -26,31 +28,31 @@ async def drain_once(database: Database, cache: SecondLevelCache) -> bool:
     """Drain and renew if this process can lead now; False when it cannot, or when the cache is suspended."""
     if cache.server is None:
         return False
-    clock_ms = await cache.server.clock_ms()  # before the outbox is read: the fence promises what was committed by then
+    run_id, clock_ms = await cache.server.clock_ms()  # before the outbox is read: the fence promises what it had then
     async with database.transaction() as connection:
         state = await coherence.lead(connection)
         if state is None or state.suspended:
             return False
-        epoch = await _epoch(connection, state, cache.server.run_id)
-        if epoch is None:
-            return False
-        drain_id, touched = await coherence.drain(connection)
-        await cache.renew(epoch, drain_id, touched, clock_ms)
-    return True
+        announced = await coherence.announce(connection, state)
+        if not announced:
+            fence = Fence(run_id, await _epoch(connection, state, run_id), state.declaration, clock_ms)
+            await cache.renew(fence, *await coherence.drain(connection, fence.epoch))
+    return await drain_once(database, cache) if announced else True
 
 
-async def _epoch(connection: WriteConnection, state: coherence.FenceState, run_id: str) -> int | None:
+async def _epoch(connection: WriteConnection, state: coherence.FenceState, run_id: str) -> int:
     """The epoch to renew; a new one when Redis or PostgreSQL is not the one that it began on."""
     if (state.run_id, state.server) == (run_id, state.server_now):
         return state.epoch
-    return await coherence.move_fence(connection, run_id, state.server_now)
+    count("cache_epochs")
+    return await coherence.move_fence(connection, run_id, state.server_now, FENCE_LIFE * CLOCK_MARGIN)
 
 
 async def drain_for_ever(database: Database, cache: SecondLevelCache) -> None:
     """Drain at every tick until cancelled; faults of either server are waited out."""
     while True:
         try:
-            await drain_once(database, cache)
+            await to_its_end(drain_once(database, cache))
         except (CacheUnreachable, Unavailable) as error:
             count("drain_failures", type(error).__name__)
         except Exception:

@@ -7,7 +7,7 @@ fence has surely lapsed.
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from typing import Final
 
@@ -16,6 +16,7 @@ from db import coherence
 from db.connection import WriteConnection
 from db.database import Database
 from loaders.batch import Loaders
+from loaders.ending import to_its_end
 from telemetry.counters import count
 
 CLOCK_MARGIN: Final = 1.1
@@ -44,38 +45,46 @@ async def unit_of_work(
     database: Database, cache: SecondLevelCache, loaders: Loaders | None = None
 ) -> AsyncIterator[UnitOfWork]:
     """A transaction that is committed at the end, unless an error leaves it or `undo` was called."""
-    held: coherence.Pending | None = None
     try:
-        async with database.transaction() as connection:
-            unit = UnitOfWork(connection)
+        async with AsyncExitStack() as transaction:
+            unit = UnitOfWork(await transaction.enter_async_context(database.transaction()))
             if loaders:
-                loaders.inside(connection)
+                loaders.inside(unit.connection)
             yield unit
-            pending = await coherence.pending(connection, cache.server.run_id if cache.server else "")
-            unit.tags = pending.tags
-            if unit.undone:
-                raise _Undone
-            if pending.tags and await _withheld(database, cache, pending):
-                held = pending
-    except _Undone:
-        pass
+            await to_its_end(_end(transaction.pop_all(), unit, database, cache))
     finally:
         if loaders:
             loaders.inside(None)
+
+
+async def _end(transaction: AsyncExitStack, unit: UnitOfWork, database: Database, cache: SecondLevelCache) -> None:
+    held = False
+    try:
+        async with transaction:
+            home = await cache.home()
+            pending = await coherence.pending(unit.connection, home)
+            unit.tags = pending.tags
+            if unit.undone:
+                raise _Undone
+            if pending.tags and not pending.unused:
+                held = pending.same_redis and await cache.hold(pending.xid, pending.tags, home)
+                count("writes", "held" if held else "suspended")
+                if not held:
+                    await _suspended(database, unit.connection)
+    except _Undone:
+        return
     # a COMMIT that failed never gets here: its outcome is unknown, so its hold stays until the drain or its deadline
-    if held is not None:
-        await cache.release(held.xid, held.tags, committed=True)
+    if held:
+        await cache.release(pending.xid, pending.tags)
 
 
-async def _withheld(database: Database, cache: SecondLevelCache, pending: coherence.Pending) -> bool:
-    """Make sure that nothing old is served from now on; True when that was done by holding the tags."""
-    if cache.server is None:
-        return False
-    if pending.same_redis and await cache.hold(pending.xid, pending.tags):
-        count("writes", "held")
-        return True
-    count("writes", "suspended")
-    async with database.aside() as connection:
-        wait = await coherence.suspend(connection, FENCE_LIFE * CLOCK_MARGIN, SUSPENSION)
-    await asyncio.sleep(wait.total_seconds())
-    return False
+async def _suspended(database: Database, connection: WriteConnection) -> None:
+    """Switch the cache off for everyone, and wait until the transaction can be committed under that."""
+    while True:
+        async with database.aside() as aside:
+            await coherence.suspend(aside, FENCE_LIFE * CLOCK_MARGIN, SUSPENSION)
+        wait = await coherence.covered(connection, FENCE_LIFE * CLOCK_MARGIN)
+        if wait == timedelta():
+            return
+        if wait:
+            await asyncio.sleep(wait.total_seconds())

@@ -1,4 +1,4 @@
-"""A small loopback proxy before PostgreSQL or Valkey that can refuse, hang, cut, delay, and stop at a chosen command."""
+"""A small loopback proxy before PostgreSQL or Valkey that can refuse, hang, cut, delay, and stop at a command."""
 
 import asyncio
 import os
