@@ -1,7 +1,7 @@
 """Which facts about the viewer an answer rests on, found out by watching: two viewers who agree in them share it.
 
-Execution is a function of the operation, its variables, the data, and the facts that it looks at. So an answer that
-looked at `identified` only is right for everybody with the same `identified`.
+Execution is a function of the operation, its variables, the data, the time, and the facts that it looks at. So an
+answer that looked at `identified` only is right for everybody who is signed in with the same `identified`.
 """
 
 from collections.abc import Iterable
@@ -10,12 +10,13 @@ from typing import Any, Final
 from domain.permission import Viewer
 
 FACTS: Final = tuple(Viewer.__struct_fields__)
-_FACTS_BEHIND: Final = {
+FACTS_BEHIND: Final = {name: (name,) for name in FACTS} | {
     "seen": ("identified", "pseudonymous"),
     "needs_groups": ("identified", "pseudonymous"),
     "may_manage": ("personnel", "managed", "employee_id"),
     "may_record_at": ("recorded_locations",),
 }
+"""What each attribute of a viewer is made of; one that is not here counts as made of everything."""
 
 
 class WatchedViewer:
@@ -28,10 +29,10 @@ class WatchedViewer:
         self.consulted: set[str] = set()
 
     def __getattr__(self, name: str) -> Any:
-        self.consulted.update(_FACTS_BEHIND.get(name, (name,)))
+        self.consulted.update(FACTS_BEHIND.get(name, FACTS))
         return getattr(self._viewer, name)
 
 
-def facts_of(viewer: Viewer | None, names: Iterable[str]) -> tuple[object, ...]:
-    """The values of facts, as part of a key; nobody has none."""
-    return () if viewer is None else tuple(getattr(viewer, name) for name in names)
+def facts_of(viewer: Viewer | None, names: Iterable[str]) -> tuple[object, ...] | None:
+    """The values of facts, as part of a key; None for who is not signed in, who never shares with those who are."""
+    return None if viewer is None else tuple(getattr(viewer, name) for name in names)

@@ -42,13 +42,19 @@ class CachedExecution:
         """A kept answer that is still right, or what `execute` gives, which is then kept if it may be."""
         operation = self._responses.operation_key(prepared, media_type)
         claims = self._authenticator.own_claims(headers.get("authorization"))
+        miss = "miss"
         if claims is not None or "authorization" not in headers:
             user_id, epoch = (claims.user_id, claims.token_epoch) if claims else (None, 0)
-            if kept := await self._responses.fresh(operation, user_id, epoch):
-                return _shown(kept, headers, method, "hit")
+            found = await self._responses.fresh(operation, user_id, epoch)
+            if isinstance(found, KeptAnswer):
+                return _shown(found, headers, method, "hit")
+            miss = found
         context = await make_context()
-        if claims and (kept := await self._responses.fresh(operation, claims.user_id, claims.token_epoch)):
-            return _shown(kept, headers, method, "hit")  # of another viewer of the class; this one is known only now
+        if claims is not None:  # of another viewer of the class, perhaps; this one is known only now
+            found = await self._responses.fresh(operation, claims.user_id, claims.token_epoch)
+            if isinstance(found, KeptAnswer):
+                return _shown(found, headers, method, "hit")
+            miss = miss if found == "miss" else found
         answer = await execute(context)
         if not isinstance(context, Context):
             return answer
@@ -56,11 +62,17 @@ class CachedExecution:
         if kept is None:
             status = f"{CACHE_NAME}; fwd=bypass; detail={reason}"
             return msgspec.structs.replace(answer, headers={**answer.headers, "Cache-Status": status})
-        return _shown(kept, headers, method, "fwd=miss; stored")
+        return _shown(kept, headers, method, f"fwd={miss}; stored")
 
 
 def _shown(kept: KeptAnswer, headers: "Headers", method: str, status: str) -> Answer:
     shown = {**KEPT_HEADERS, "ETag": kept.etag, "Cache-Status": f"{CACHE_NAME}; {status}"}
-    if method in ("GET", "HEAD") and kept.etag in headers.get("if-none-match", ""):
+    if method in ("GET", "HEAD") and _brings_back(headers, kept.etag):
         return Answer(304, b"", shown)
     return msgspec.structs.replace(kept.answer, headers={**kept.answer.headers, **shown})
+
+
+def _brings_back(headers: "Headers", etag: str) -> bool:
+    """Whether If-None-Match names the answer; the comparison is the weak one, whatever proxies make of the W/."""
+    given = ",".join(headers.getlist("if-none-match"))
+    return etag.removeprefix("W/") in (part.strip().removeprefix("W/") for part in given.split(","))

@@ -1,8 +1,9 @@
 """What one process holds while it serves: the pool, the cache, the keys, and the tasks that keep the cache coherent."""
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import datetime
 from typing import Any
 
 import httpx2
@@ -35,7 +36,8 @@ from web.user_accounts import UserAccounts, ViewerAccount
 class Resources:
     """Built when the application is; connections are opened when they are first needed."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, clock: Callable[[], datetime] = utc_now) -> None:
+        self._clock = clock
         self.database = open_database(settings)
         self.cache = open_cache(settings)
         self._accounts = UserAccounts(self.database, self.cache)
@@ -44,9 +46,9 @@ class Resources:
         self._tokens = open_tokens(settings)
         issuers = [Issuer(issuer.issuer, issuer.audience) for issuer in settings.auth.oidc_issuers]
         self._authenticator = Authenticator(
-            self._tokens, self._accounts, issuers=OidcIssuers(issuers, self._client) if issuers else None
+            self._tokens, self._accounts, issuers=OidcIssuers(issuers, self._client) if issuers else None, clock=clock
         )
-        self._responses = ResponseCache(self.cache, settings.cache.response_bytes, utc_now)
+        self._responses = ResponseCache(self.cache, settings.cache.response_bytes, clock)
         self.cached_execution = CachedExecution(self._responses, self._authenticator)
         self._throttle = Throttle(window=settings.auth.sign_in_window)
         self._failures = settings.auth.sign_in_attempts
@@ -70,6 +72,7 @@ class Resources:
                 self._authenticator,
                 throttle=self._throttle,
                 failures=self._failures,
+                clock=self._clock,
             )
         ]
 
@@ -81,14 +84,14 @@ class Resources:
         """The context of one operation; raises Unauthenticated when a token is given that is not good."""
         account = await self._authenticator.authenticate(facts.headers.get("authorization"))
         viewer = await self._viewer(account) if isinstance(account, ViewerAccount) else None
-        return Context(self.database, self.cache, viewer, request_id=facts.request_id)
+        return Context(self.database, self.cache, viewer, request_id=facts.request_id, clock=self._clock)
 
     async def _viewer(self, account: ViewerAccount) -> Viewer:
         """What the account's grants of this moment come to.
 
         Looked up by loaders of its own: the answer's own loaders note what the answer itself rests on.
         """
-        facts, loaders, now = account.facts, account.loaders, utc_now()
+        facts, loaders, now = account.facts, account.loaders, self._clock()
         tree = await loaders.must(department_tree, ALL) if facts.needs_tree else DepartmentTree({})
         viewer = viewer_of(facts, tree, now)
         ends = [grant.expires_at for grant in facts.grants if grant.expires_at is not None and grant.expires_at > now]

@@ -3,13 +3,14 @@
 The key of an answer is its operation with variables, and the facts about the viewer that making it looked at. Which
 facts an operation looks at is learned from its executions; until then, and whenever anything is in doubt, the
 operation is executed. A hit costs one look at the stamps, which all requests of a tick share.
+docs/explain/response-cache.md says why that is safe.
 """
 
 import hashlib
 from collections import OrderedDict
 from collections.abc import Callable
 from datetime import datetime
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 import orjson
@@ -23,11 +24,16 @@ from telemetry.counters import count
 from web.answers import Answer
 from web.execution import PreparedOperation
 
-MOST_OPERATIONS: Final = 2_000
+MOST_OPERATIONS: Final = 50_000
 MOST_VIEWERS: Final = 10_000
 LARGEST_SHARE: Final = 8
 """An answer of more than this fraction of the memory is not kept."""
-OVERHEAD_BYTES: Final = 600  # of an entry beside its body: key, stamps, headers; measured with tracemalloc
+OVERHEAD_BYTES: Final = 1_500  # of an entry beside its body: key, structs, headers; measured with tracemalloc
+STAMP_BYTES: Final = 250  # of a tag with its stamp; measured likewise
+
+Miss = Literal["miss", "stale"]
+AnswerKey = tuple[bytes, tuple[str, ...], tuple[object, ...] | None]
+"""Operation, names of facts, values of facts. With the names: what is learned may be forgotten and learned anew."""
 
 
 class KnownViewer(msgspec.Struct, frozen=True):
@@ -52,11 +58,10 @@ class KeptAnswer(msgspec.Struct, frozen=True):
     @property
     def size_bytes(self) -> int:
         """What it takes in memory, roughly."""
-        return len(self.answer.body) + OVERHEAD_BYTES + 100 * len(self.stamps)
+        return len(self.answer.body) + OVERHEAD_BYTES + STAMP_BYTES * len(self.stamps)
 
 
 _encode: Final = msgspec.msgpack.Encoder(order="sorted").encode
-AnswerKey = tuple[bytes, tuple[object, ...]]
 
 
 class ResponseCache:
@@ -69,7 +74,11 @@ class ResponseCache:
         self._facts_by_operation: OrderedDict[bytes, tuple[str, ...]] = OrderedDict()
         self._viewers: OrderedDict[int, KnownViewer] = OrderedDict()
         self._answers: OrderedDict[AnswerKey, KeptAnswer] = OrderedDict()
-        self._bytes = 0
+        self.bytes = 0
+        """What the answers take, roughly."""
+
+    def __len__(self) -> int:
+        return len(self._answers)
 
     def operation_key(self, prepared: PreparedOperation, media_type: str) -> bytes:
         """What an operation is known by: its text, name and variables, and the form of the answer."""
@@ -78,24 +87,29 @@ class ResponseCache:
         digest = hashlib.blake2b(orjson.dumps([*parts, request.variables], option=orjson.OPT_SORT_KEYS), digest_size=16)
         return digest.digest()
 
-    async def fresh(self, operation: bytes, user_id: int | None, token_epoch: int) -> KeptAnswer | None:
+    async def fresh(self, operation: bytes, user_id: int | None, token_epoch: int) -> KeptAnswer | Miss:
         """The kept answer for this viewer, if nothing that it and the viewer's rights rest on has changed."""
         facts = self._facts_by_operation.get(operation)
         known = self._viewers.get(user_id) if user_id is not None else None
         if facts is None or (user_id is not None and (known is None or not self._admits(known, token_epoch))):
-            return None
-        key = (operation, facts_of(known.viewer if known else None, facts))
+            return "miss"
+        self._facts_by_operation.move_to_end(operation)
+        key = (operation, facts, facts_of(known.viewer if known else None, facts))
         kept = self._answers.get(key)
-        if kept is None or self._is_over(kept.valid_until):
-            return None
-        stamps = kept.stamps | known.stamps if known else kept.stamps
-        if (known and known.fence != kept.fence) or not await self._cache.unchanged(kept.fence, stamps):
-            self._forget(key)
-            count("responses", "changed")
-            return None
-        self._answers.move_to_end(key)
-        count("responses", "hit")
-        return kept
+        if kept is None:
+            return "miss"
+        if self._is_over(kept.valid_until):
+            self._forget(key, kept)
+            return "stale"
+        stamps = _together(kept, known)
+        if stamps is not None and await self._cache.unchanged(kept.fence, stamps):
+            self._used(key, user_id)
+            return kept
+        if known is not None and await self._cache.unchanged(kept.fence, kept.stamps):
+            return "miss"  # the viewer has changed or was looked up before the answer was made; the answer still holds
+        self._forget(key, kept)
+        count("responses", "changed")
+        return "stale"
 
     def know(self, viewer: Viewer, token_epoch: int, valid_until: datetime | None, dependencies: Dependencies) -> None:
         """Remember what a viewer may do, as it was just looked up."""
@@ -111,40 +125,37 @@ class ResponseCache:
 
     def keep(self, operation: bytes, context: Context, answer: Answer) -> tuple[KeptAnswer | None, str]:
         """Keep an answer that was just made; (None, why) when it must not be kept."""
-        reason = self._reason_not_to(context, answer)
+        dependencies = context.loaders.dependencies
+        kept = KeptAnswer(answer, "", context.valid_until, dependencies.fence or b"", dict(dependencies.stamps))
+        reason = self._reason_not_to(kept, storable=dependencies.storable)
         if reason:
             count("responses", reason)
             return None, reason
-        dependencies = context.loaders.dependencies
-        assert dependencies.fence is not None
         facts = self._learned(operation, context.watched.consulted if context.watched else set())
-        key = (operation, facts_of(context.viewer, facts))
-        etag = f'W/"{_digest(key, dependencies)}"'
-        kept = KeptAnswer(answer, etag, context.valid_until, dependencies.fence, dict(dependencies.stamps))
-        self._forget(key)
+        key = (operation, facts, facts_of(context.viewer, facts))
+        kept = msgspec.structs.replace(kept, etag=_etag(key, answer))
+        self._forget(key, self._answers.get(key))
         self._answers[key] = kept
-        self._bytes += kept.size_bytes
-        while self._bytes > self._most_bytes:
-            self._forget(next(iter(self._answers)))
+        self.bytes += kept.size_bytes
+        while self.bytes > self._most_bytes:
+            self._forget(*next(iter(self._answers.items())))
         count("responses", "stored")
         return kept, "stored"
 
-    def _reason_not_to(self, context: Context, answer: Answer) -> str | None:
-        if answer.status != 200 or answer.error_codes:
+    def _reason_not_to(self, kept: KeptAnswer, *, storable: bool) -> str | None:
+        if kept.answer.status != 200 or kept.answer.error_codes:
             return "error"
-        if not context.loaders.dependencies.storable:
+        if not storable:
             return "unstamped"
-        if self._is_over(context.valid_until):
+        if self._is_over(kept.valid_until):
             return "live"
-        return "large" if len(answer.body) > self._most_bytes // LARGEST_SHARE else None
+        return "large" if kept.size_bytes > self._most_bytes // LARGEST_SHARE else None
 
     def _learned(self, operation: bytes, consulted: set[str]) -> tuple[str, ...]:
         """The facts that executions of the operation have looked at so far, this one among them."""
-        known = self._facts_by_operation.get(operation)
-        if known is not None and consulted.issubset(known):
-            return known
-        facts = tuple(sorted({*(known or ()), *consulted}))
+        facts = tuple(sorted(consulted.union(self._facts_by_operation.get(operation, ()))))
         self._facts_by_operation[operation] = facts
+        self._facts_by_operation.move_to_end(operation)
         if len(self._facts_by_operation) > MOST_OPERATIONS:
             self._facts_by_operation.popitem(last=False)
         return facts
@@ -155,15 +166,33 @@ class ResponseCache:
     def _is_over(self, valid_until: datetime | None) -> bool:
         return valid_until is not None and self._clock() >= valid_until
 
-    def _forget(self, key: AnswerKey) -> None:
-        if (kept := self._answers.pop(key, None)) is not None:
-            self._bytes -= kept.size_bytes
+    def _used(self, key: AnswerKey, user_id: int | None) -> None:
+        """Both may have left while the stamps were looked at."""
+        if key in self._answers:
+            self._answers.move_to_end(key)
+        if user_id is not None and user_id in self._viewers:
+            self._viewers.move_to_end(user_id)
+        count("responses", "hit")
+
+    def _forget(self, key: AnswerKey, kept: KeptAnswer | None) -> None:
+        """Drop this answer; one that took its place meanwhile stays."""
+        if kept is not None and self._answers.get(key) is kept:
+            del self._answers[key]
+            self.bytes -= kept.size_bytes
 
 
-def _digest(key: AnswerKey, dependencies: Dependencies) -> str:
-    """Changes whenever a stamp does, and is another one for viewers of another class."""
-    operation, facts = key
-    digest = hashlib.blake2b(operation + (dependencies.fence or b"") + _encode(facts), digest_size=12)
-    for tag, stamp in sorted(dependencies.stamps.items()):
-        digest.update(f"{tag}=".encode() + stamp + b"&")
-    return digest.hexdigest()
+def _together(kept: KeptAnswer, known: KnownViewer | None) -> dict[str, bytes] | None:
+    """The stamps of an answer and of a viewer; None when they are not of one moment, so that one of them is old."""
+    if known is None:
+        return kept.stamps
+    if known.fence != kept.fence or any(kept.stamps.get(tag, stamp) != stamp for tag, stamp in known.stamps.items()):
+        return None
+    return kept.stamps | known.stamps
+
+
+def _etag(key: AnswerKey, answer: Answer) -> str:
+    """Another one for every other body, also where only time has passed, and for viewers of another class."""
+    operation, _, facts = key
+    digest = hashlib.blake2b(answer.body, digest_size=12, key=operation)
+    digest.update(_encode(facts))
+    return f'W/"{digest.hexdigest()}"'
