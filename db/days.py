@@ -126,16 +126,17 @@ async def derive_days(
     now: datetime,
     *,
     only_known: bool = False,
+    beside: bool = False,
 ) -> Derivation:
     """Derive the days of employees again and store those that differ; locked days stay as they are.
 
-    Known days just BESIDE them are held to the facts as well, but not counted. With `only_known` no day is added.
-    Takes the employees' row locks before it reads anything, so of two writers the
-    later one sees the punches of both, and the holidays and rules that the other changed.
+    With `only_known` no day is added; with `beside` known days just BESIDE them are derived as well, but not counted.
+    Takes the employees' row locks before it reads anything, so of two writers the later one sees the punches of both,
+    and the holidays and rules that the other changed.
     """
     wanted = sorted(set(employee_ids))
     await connection.records(_LOCK_EMPLOYEES, ids=wanted)
-    around = first - BESIDE, last + BESIDE
+    around = (first - BESIDE, last + BESIDE) if beside else (first, last)
     company = await company_facts(connection, *around)
     count, changes = 0, []
     date_by_punch: dict[int, date] = {}

@@ -87,7 +87,9 @@ async def assign_shift(info: Info, input: Assign) -> AssignShiftPayload:
         last = min(wanted.last or LATEST, context.now().date() + ONE_DAY)
         if last < wanted.first:
             return Assigned([*ids], 0)
-        return Assigned([*ids], (await derive_days(connection, ids, wanted.first, last, context.now())).days)
+        return Assigned(
+            [*ids], (await derive_days(connection, ids, wanted.first, last, context.now(), beside=True)).days
+        )
 
     dry_run = given(input.dry_run) is True
     done, problems = await changed(context, Change("assignShift", input, dry_run=dry_run), Assigned, work)

@@ -104,7 +104,9 @@ async def _check(context: Context, mutation: str, input_: CheckInput, direction:
 async def derive_around(connection: WriteConnection, context: Context, punch: PunchRow) -> Punched:
     """Derive the days that a punch can belong to, and say which one it went to."""
     day = punch.punched_at.date()
-    derived = await derive_days(connection, [punch.employee_id], day - 2 * ONE_DAY, day + ONE_DAY, context.now())
+    derived = await derive_days(
+        connection, [punch.employee_id], day - 2 * ONE_DAY, day + ONE_DAY, context.now(), beside=True
+    )
     return Punched(punch.id, punch.employee_id, derived.date_by_punch.get(punch.id))
 
 

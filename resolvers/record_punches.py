@@ -74,7 +74,9 @@ async def record_punches(info: Info, input: DevicePunches) -> RecordPunchesPaylo
         recorded = await record_device_punches(connection, device.id, punches)
         for cluster in _clusters(recorded.new):
             first, last = cluster[0][1].date() - 2 * ONE_DAY, cluster[-1][1].date() + ONE_DAY
-            await derive_days(connection, {employee for employee, _ in cluster}, first, last, context.now())
+            await derive_days(
+                connection, {employee for employee, _ in cluster}, first, last, context.now(), beside=True
+            )
         return Counts(len(recorded.new), recorded.duplicates, recorded.unmatched)
 
     counts, problems = await changed(context, Change("recordPunches", input), Counts, work)

@@ -132,7 +132,9 @@ async def _add(context: Context, connection: WriteConnection, input_: EmployeeIn
     status = _status(EmployeeStatus.ACTIVE, values, today)
     employee_id = await insert_employee(connection, {**values, "status": status})
     await replace_postings(connection, employee_id, [_posting(employee_id, values["hired_on"], None, values)])
-    await derive_days(connection, [employee_id], _beginning(values["hired_on"], today), today, context.now())
+    await derive_days(
+        connection, [employee_id], _beginning(values["hired_on"], today), today, context.now(), beside=True
+    )
     await _adopt(context, connection, employee_id, values["badge_no"], values["hired_on"])
     return employee_id
 
@@ -340,7 +342,7 @@ async def _derive_again(
     last = context.now().date() + ONE_DAY
     if starts and min(starts) <= last:
         first = max(min(starts), bound, last - LONGEST_AGO)
-        await derive_days(connection, [row.id], first, last, context.now())
+        await derive_days(connection, [row.id], first, last, context.now(), beside=True)
 
 
 async def _adopt(
@@ -353,4 +355,4 @@ async def _adopt(
     if instants:
         first = max(hired_on, min(instants).date() - 2 * ONE_DAY)
         last = max(instants).date() + ONE_DAY
-        await derive_days(connection, [employee_id], first, last, context.now())
+        await derive_days(connection, [employee_id], first, last, context.now(), beside=True)
