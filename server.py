@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 
 from cluster.in_process import serve_in_process
 from cluster.journal import open_journal
-from cluster.listener import bind
-from cluster.process import worker_role
+from cluster.listener import bind, bound
+from cluster.process import status_role, worker_role
 from cluster.supervisor import Supervisor
 from domain.errors import RollcallError
 from web.environment import EXIT_CODE_OF_WRONG_SETTINGS, SettingsError
@@ -119,16 +119,17 @@ def welcome(settings: Settings, port: int, demo: bool) -> str:
     return "\n".join(lines)
 
 
-async def serve(settings: Settings, listener: "socket") -> int:
+async def serve(settings: Settings, listener: "socket", status_listener: "socket") -> int:
     """Prepare, serve until told to stop; returns the exit code."""
     ground = Ground(settings)
 
     def on_ready() -> None:
         sys.stderr.write(welcome(settings, listener.getsockname()[1], ground.demo) + "\n")
 
+    status = status_role(status_listener, "ops.installation:Installation")
     if not settings.cluster.enabled:
-        return await serve_in_process(listener, "server:app", settings.cluster, ground.prepare, on_ready)
-    roles = [worker_role(listener, "server:app", PRELOAD)]
+        return await serve_in_process(listener, "server:app", settings.cluster, ground.prepare, on_ready, status)
+    roles = [worker_role(listener, "server:app", PRELOAD), status]
     return await Supervisor(listener, roles, settings.cluster, ground.prepare, on_ready).run()
 
 
@@ -138,7 +139,8 @@ def main() -> int:
     try:
         settings = Settings.from_environment()
         listener = bind(settings.server.host, settings.server.port)
-        return asyncio.run(serve(settings, listener))
+        status_listener = bound(settings.server.status_host, settings.server.status_port, "STATUS_")
+        return asyncio.run(serve(settings, listener, status_listener))
     except RollcallError as error:
         sys.stderr.write(f"{error.message}\n")
         return EXIT_CODE_OF_WRONG_SETTINGS

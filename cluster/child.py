@@ -109,14 +109,20 @@ class Orders:
             sys.exit(0)  # the supervisor changed its mind
         os.environ.update(json.loads(environment))
 
-    def obey(self, handle: Callable[[Command], None]) -> None:
-        """Call `handle` in the running loop for each command and for SIGTERM; without a supervisor, end soon."""
+    def obey(self, handle: Callable[[Command], None], inform: Callable[[str], None] = lambda _: None) -> None:
+        """Call `handle` in the running loop for each command and for SIGTERM; without a supervisor, end soon.
+
+        `inform` is called for lines of JSON: how the other processes are, for one that watches.
+        """
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, handle, Command.STOP)
 
         def listen() -> None:
             for line in self._lines:
-                loop.call_soon_threadsafe(handle, Command(line))
+                if line.startswith("{"):
+                    loop.call_soon_threadsafe(inform, line)
+                else:
+                    loop.call_soon_threadsafe(handle, Command(line))
             with contextlib.suppress(RuntimeError):  # the loop may be closed already
                 loop.call_soon_threadsafe(handle, Command.STOP)
             time.sleep(ORPHAN_LIMIT.total_seconds())

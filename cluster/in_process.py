@@ -4,15 +4,20 @@ For debuggers and profilers: nothing is restarted or reloaded.
 """
 
 import asyncio
+import json
 import os
 import signal
 import socket
+import time
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import timedelta
 
 from cluster.child import Command, load
 from cluster.drain import Drain
 from cluster.journal import journal
 from cluster.listener import listen
+from cluster.process import Child, Role
+from cluster.vitals import vitals
 from cluster.worker import collect_garbage_rarely, serve_until_drained, settled
 from web.settings import ClusterSettings
 
@@ -23,17 +28,22 @@ async def serve_in_process(
     settings: ClusterSettings,
     prepare: Callable[[], Awaitable[Mapping[str, str]]],
     on_ready: Callable[[], None] = lambda: None,
+    status: Role | None = None,
 ) -> int:
     """Serve "module:attribute" until SIGTERM or SIGINT; what `prepare` or the application raises comes out.
 
-    A signal while it starts, and a second one at any time, stops at once.
+    A signal while it starts, and a second one at any time, stops at once. The status port is a process of its own here
+    too, so that it answers while a debugger holds this one.
     """
     drain = Drain(settings.drain_limit)
     _handle_signals(drain, listener)
     collect_garbage_rarely()
+    watching: asyncio.Task[None] | None = None
     announcing = asyncio.create_task(_announce(drain, on_ready))
     try:
-        os.environ.update(await prepare())
+        os.environ.update(found := await prepare())
+        if status is not None:
+            watching = asyncio.create_task(_watched(status, found, drain))
         application = load(target)
         listen(listener)
         await serve_until_drained(application, os.dup(listener.fileno()), settings, drain)
@@ -41,6 +51,9 @@ async def serve_in_process(
         journal.warning("stopped at once")
     finally:
         announcing.cancel()
+        if watching is not None:
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
         listener.close()
     return 0
 
@@ -59,6 +72,25 @@ def _handle_signals(drain: Drain, listener: socket.socket) -> None:
 
     for asked in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(asked, asked_to_stop)
+
+
+async def _watched(role: Role, environment: Mapping[str, str], drain: Drain) -> None:
+    """Run the status port until cancelled, and tell it every second how we are."""
+    child, began = Child(role, 1), time.time()
+    await child.start()
+    child.configure(environment)
+    try:
+        while child.lives:
+            report: dict[str, object] = {"name": "worker 1", "role": "worker", "pid": os.getpid(), "began": began}
+            due_s = time.monotonic() + 1.0
+            await asyncio.sleep(1.0)
+            lag_ms = round((time.monotonic() - due_s) * 1e3, 1)
+            report |= {"serves": drain.listening.is_set(), "event_loop_lag_ms": lag_ms, **vitals(drain.facts)}
+            snapshot = {"clustered": False, "workers": 1, "lives": [], "answers": {}, "departed": {}}
+            child.inform(json.dumps(snapshot | {"processes": [report]}, separators=(",", ":")))
+        journal.warning("the status port has ended; it is not restarted with ENABLE_CLUSTERING=false")
+    finally:
+        await child.leave(Command.STOP, timedelta(0))
 
 
 async def _announce(drain: Drain, on_ready: Callable[[], None]) -> None:

@@ -11,16 +11,21 @@ _FIRST_SYSTEMD_FD = 3
 
 
 def bind(host: str, port: int) -> socket.socket:
+    """The socket of the service, from systemd if it opened one; see `bound`."""
+    inherited = _from_systemd()
+    return bound(host, port) if inherited is None else inherited
+
+
+def bound(host: str, port: int, prefix: str = "") -> socket.socket:
     """A bound socket that does not listen yet; raises SettingsError when the address cannot be had.
 
-    SO_REUSEPORT stays unset, or a second service started by mistake would share the port in silence.
+    It names the variables <prefix>HOST and <prefix>PORT. SO_REUSEPORT stays unset, or a second service started by
+    mistake would share the port in silence.
     """
-    if (inherited := _from_systemd()) is not None:
-        return inherited
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
     except socket.gaierror as error:
-        raise SettingsError(f"HOST: needed a name or address of this machine, got {host!r}") from error
+        raise SettingsError(f"{prefix}HOST: needed a name or address of this machine, got {host!r}") from error
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -28,7 +33,7 @@ def bind(host: str, port: int) -> socket.socket:
         listener.bind(address)
     except OSError as error:
         listener.close()
-        raise SettingsError(_refusal(host, port, error)) from error
+        raise SettingsError(prefix + _refusal(host, port, error, prefix)) from error
     listener.setblocking(False)
     return listener
 
@@ -42,11 +47,11 @@ def listen(listener: socket.socket) -> None:
         raise SettingsError(_refusal(host, port, error)) from error
 
 
-def _refusal(host: str, port: int, error: OSError) -> str:
+def _refusal(host: str, port: int, error: OSError, prefix: str = "") -> str:
     if error.errno == errno.EADDRINUSE:
-        return f"PORT: {host}:{port} is taken by another program; stop it or set PORT to a free port"
+        return f"PORT: {host}:{port} is taken by another program; stop it or set {prefix}PORT to a free port"
     if error.errno == errno.EACCES:
-        return f"PORT: this user may not listen on {port}; set PORT to 1024 or above"
+        return f"PORT: this user may not listen on {port}; set {prefix}PORT to 1024 or above"
     if error.errno == errno.EADDRNOTAVAIL:
         return f"HOST: needed an address of this machine, got {host!r}"
     return f"HOST: cannot listen on {host}:{port}: {error.strerror}"

@@ -11,7 +11,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
@@ -26,13 +26,17 @@ _REPORT_LIMIT: Final = 1 << 20
 
 @dataclass(frozen=True)
 class Role:
-    """A kind of process: `python -m <module> NAME REPORT_FD <arguments>`; it may need the listening socket."""
+    """A kind of process: `python -m <module> NAME REPORT_FD <arguments>`; it may need the listening socket.
+
+    One that `watches` is told every second how the others are, and may pass on what an operator asks for.
+    """
 
     name: str
     module: str
     arguments: tuple[str, ...] = ()
     pass_fds: tuple[int, ...] = ()
     numbered: bool = False
+    watches: bool = False
 
 
 def worker_role(listener: socket.socket, target: str, preload: Sequence[str] = ()) -> Role:
@@ -42,6 +46,12 @@ def worker_role(listener: socket.socket, target: str, preload: Sequence[str] = (
     """
     arguments = (str(listener.fileno()), target, *preload)
     return Role("worker", "cluster.worker", arguments, (listener.fileno(),), numbered=True)
+
+
+def status_role(listener: socket.socket, probe: str) -> Role:
+    """The role of the status port; `probe` names what looks after PostgreSQL and Redis, "module:attribute"."""
+    fd = listener.fileno()
+    return Role("status", "cluster.status_process", (str(fd), probe), (fd,), watches=True)
 
 
 class Child:
@@ -54,13 +64,15 @@ class Child:
         self.role = role
         self.slot = slot
         self.on_trial = on_trial
+        self.on_order: Callable[[Mapping[str, Any]], None] | None = None
         self.configured = False
         self.name = f"{role.name} {slot}" if role.numbered else role.name
         self.latest: Mapping[str, Any] = {}
         self.ready: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self.expected_to_go = False
         self.not_renewed_before_s = 0.0
-        self.heard_s = self.started_s = time.monotonic()
+        self.heard_s = time.monotonic()
+        self.began = time.time()
         self._process: asyncio.subprocess.Process | None = None
 
     async def start(self) -> None:
@@ -128,6 +140,12 @@ class Child:
         self.kill()
         await self.wait()
 
+    def inform(self, line: str) -> None:
+        """Tell it how the others are, unless it has not even read the last."""
+        pipe = self._running.stdin
+        if pipe is not None and self.configured and not pipe.transport.get_write_buffer_size():
+            self._tell(line)
+
     def kill(self) -> None:
         """End it at once."""
         with contextlib.suppress(ProcessLookupError):
@@ -157,6 +175,8 @@ class Child:
     def _take(self, facts: dict[str, Any]) -> None:
         if facts.pop("ready", False) and not self.ready.done():
             self.ready.set_result(True)
+        if isinstance(order := facts.pop("order", None), dict) and self.on_order is not None:
+            self.on_order(order)
         self.latest = facts or self.latest
 
 

@@ -6,6 +6,7 @@ one stops at once.
 """
 
 import asyncio
+import json
 import signal
 import socket
 import time
@@ -16,13 +17,14 @@ from datetime import timedelta
 from typing import Any, Final
 
 from cluster.child import EXIT_CANNOT_START, Command
+from cluster.chronicle import Chronicle
 from cluster.journal import journal
 from cluster.listener import listen
 from cluster.process import Child, Role, reason_of_death
 from cluster.restarts import RestartBudget
 from cluster.systemd import notify
 from cluster.terminal import Terminal
-from web.settings import ClusterSettings
+from web.settings import MOST_WORKERS, ClusterSettings
 
 Prepare = Callable[[], Awaitable[Mapping[str, str]]]
 _PULSE_S: Final = 1.0
@@ -60,6 +62,7 @@ class Supervisor:
             for role in roles
         }
         self._restarts = 0
+        self._chronicle = Chronicle()
         self._restarts_granted: Counter[str] = Counter()
         self._terminal = Terminal()
         self._exit_code = 0
@@ -80,20 +83,12 @@ class Supervisor:
 
     def snapshot(self) -> dict[str, Any]:
         """What there is to know about the cluster now: every process with its last report."""
-        now_s = time.monotonic()
         return {
+            "clustered": True,
             "workers": self._wanted_workers,
             "restarts": self._restarts,
-            "processes": [
-                {
-                    "name": child.name,
-                    "pid": child.pid,
-                    "serves": child.serves,
-                    "age_s": round(now_s - child.started_s, 1),
-                    **child.latest,
-                }
-                for child in self._children
-            ],
+            "stopping": self._stopping.is_set(),
+            **self._chronicle.snapshot(self._children),
         }
 
     # ------------------------------------------------------------------------------------------------ start and stop
@@ -152,6 +147,7 @@ class Supervisor:
 
     async def _begin(self, role: Role, slot: int, *, on_trial: bool = False) -> Child:
         child = Child(role, slot, on_trial=on_trial)
+        child.on_order = self._ordered if role.watches else None
         await child.start()
         self._children.append(child)
         if self._stopping.is_set():
@@ -168,7 +164,9 @@ class Supervisor:
                 self._serving.set()
         code = await child.wait()
         self._children.remove(child)
-        if child.expected_to_go or self._stopping.is_set():
+        expected = child.expected_to_go or self._stopping.is_set()
+        self._chronicle.died(child, code, expected=expected)
+        if expected:
             journal.info("%s has left (process %d, %s)", child.name, child.pid, reason_of_death(code))
         elif child.became_ready or not child.on_trial:
             await self._replace(child, code)
@@ -258,15 +256,41 @@ class Supervisor:
                 return False
         return True
 
-    async def scale(self, workers: int) -> None:
-        """Serve with so many workers from now on, at least one."""
+    async def scale(self, workers: int) -> bool:
+        """Serve with so many workers from now on, at least one; False when there is no room for them."""
         async with self._changing:
-            self._wanted_workers = max(1, workers)
+            self._wanted_workers = min(max(1, workers), MOST_WORKERS)
             for child in self._children:
                 if child.role is self._worker and child.slot > self._wanted_workers and not child.expected_to_go:
                     self._spawn(child.leave(Command.LEAVE, self._settings.drain_limit))
-            await self._fill()
+            try:
+                await self._fill()
+            except OSError as error:
+                journal.error("scaling: no process: %s", error)
+                return False
             journal.info("scaled to %d workers", self._wanted_workers)
+            return True
+
+    def _ordered(self, order: Mapping[str, Any]) -> None:
+        """An order from the status port, which has checked who gives it."""
+        match order:
+            case {"id": str(number), "do": "reload"}:
+                self._spawn(self._answer(number, self.reload()))
+            case {"id": str(number), "do": "scale", "workers": int(workers)}:
+                self._spawn(self._answer(number, self.scale(workers)))
+            case _:
+                journal.warning("the status port asked for something unknown")
+
+    async def _answer(self, number: str, work: Coroutine[Any, Any, bool]) -> None:
+        self._chronicle.answered(number, await work)
+        self._publish()
+
+    def _publish(self) -> None:
+        """Tell the processes that watch how all are."""
+        if watchers := [child for child in self._children if child.role.watches and child.lives]:
+            line = json.dumps(self.snapshot(), separators=(",", ":"))
+            for child in watchers:
+                child.inform(line)
 
     # ------------------------------------------------------------------------------------------------------ the pulse
 
@@ -280,6 +304,7 @@ class Supervisor:
                 continue  # the machine, or we, stood still: the others could not be heard
             for child in [child for child in self._children if child.configured and not child.expected_to_go]:
                 self._feel(child, now_s)
+            self._publish()
 
     def _feel(self, child: Child, now_s: float) -> None:
         limit = self._settings.silence_limit if child.became_ready else self._settings.start_timeout

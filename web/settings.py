@@ -33,6 +33,14 @@ def usable_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def is_loopback(host: str) -> bool:
+    """Whether an address to listen on can be reached from this machine alone."""
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
 class ServerSettings(Part):
     """Where the service listens and keeps its files."""
 
@@ -47,7 +55,7 @@ class ServerSettings(Part):
     status_token: SecretStr | None = setting(
         None,
         "STATUS_TOKEN",
-        "Needed, as Bearer token, to restart or scale through the status port; by default DATA_DIR/status.token is made.",
+        "Bearer token that restarts and scales through the status port; by default DATA_DIR/status.token is made.",
         min_length=16,
     )
     data_dir: Path = setting(
@@ -60,10 +68,7 @@ class ServerSettings(Part):
     @property
     def loopback(self) -> bool:
         """Whether only this machine can reach the service."""
-        try:
-            return self.host == "localhost" or ip_address(self.host).is_loopback
-        except ValueError:
-            return False
+        return is_loopback(self.host)
 
 
 class ClusterSettings(Part):

@@ -1,6 +1,7 @@
 """A supervisor as a real process, whose journal, children and end a test can wait for."""
 
 import asyncio
+import contextlib
 import os
 import re
 import signal
@@ -8,7 +9,9 @@ import socket
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
+import httpx2
 import psutil
 import pytest
 
@@ -26,8 +29,9 @@ def free_port() -> int:
 class Cluster:
     """A running supervisor. `lines` is its journal so far."""
 
-    def __init__(self, process: asyncio.subprocess.Process, port: int) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, port: int, status_port: int) -> None:
         self.process = process
+        self.status_port = status_port
         self.port = port
         self.lines: list[str] = []
         self._news = asyncio.Condition()
@@ -55,6 +59,26 @@ class Cluster:
             pytest.fail(f"{pattern!r} did not come {times} times:\n" + "\n".join(self.lines))
         return found()[times - 1]
 
+    async def status_ready(self) -> None:
+        """Wait until the status port has heard of workers that serve, and of the database."""
+        async with asyncio.timeout(LIMIT_S):
+            while True:
+                with contextlib.suppress(OSError, httpx2.HTTPError):
+                    found = (await self.status("/cluster/stats")).json()
+                    if (
+                        found["workers"]
+                        and all(worker["serves"] for worker in found["workers"])
+                        and "database" in found
+                    ):
+                        return
+                await asyncio.sleep(0.1)
+
+    async def status(self, path: str, method: str = "GET", **options: Any) -> httpx2.Response:
+        """Ask the status port."""
+        async with httpx2.AsyncClient() as client:
+            address = f"http://127.0.0.1:{self.status_port}{path}"
+            return await client.request(method, address, timeout=LIMIT_S, **options)
+
     async def ready(self, workers: int) -> None:
         """Wait until so many workers were ever ready."""
         await self.line(r"worker \d+ is ready", workers)
@@ -79,6 +103,10 @@ class Cluster:
 
     def workers(self) -> list[psutil.Process]:
         """The living worker processes."""
+        return [p for p in self.processes() if "status" not in " ".join(p.cmdline())]
+
+    def processes(self) -> list[psutil.Process]:
+        """All living processes below the supervisor."""
         return [p for p in psutil.Process(self.process.pid).children() if p.status() != psutil.STATUS_ZOMBIE]
 
 
@@ -107,9 +135,14 @@ async def start() -> AsyncIterator[Start]:
             cwd=ROOT,
             stderr=asyncio.subprocess.PIPE,
             start_new_session=True,
-            env={**os.environ, "CLUSTER_WORKERS": "2", **{name: str(value) for name, value in variables.items()}},
+            env={
+                **os.environ,
+                "CLUSTER_WORKERS": "2",
+                "STATUS_PORT": str(status_port := free_port()),
+                **{name: str(value) for name, value in variables.items()},
+            },
         )
-        clusters.append(Cluster(process, port))
+        clusters.append(Cluster(process, port, status_port))
         return clusters[-1]
 
     yield start_one

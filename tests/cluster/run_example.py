@@ -9,8 +9,8 @@ import uvloop
 
 from cluster.in_process import serve_in_process
 from cluster.journal import journal, open_journal
-from cluster.listener import bind
-from cluster.process import worker_role
+from cluster.listener import bind, bound
+from cluster.process import status_role, worker_role
 from cluster.supervisor import Supervisor
 from domain.errors import RollcallError
 from web.settings import Settings
@@ -30,13 +30,17 @@ async def prepare() -> Mapping[str, str]:
 async def main(port: int) -> int:
     settings = Settings.from_environment()
     listener = bind("127.0.0.1", port)
+    status = None
+    if "EXAMPLE_STATUS" in os.environ:
+        status_listener = bound(settings.server.status_host, settings.server.status_port, "STATUS_")
+        status = status_role(status_listener, "tests.cluster.example_probe:Probe")
 
     def on_ready() -> None:
         journal.info("serving on port %d", listener.getsockname()[1])
 
     if not settings.cluster.enabled:
-        return await serve_in_process(listener, TARGET, settings.cluster, prepare, on_ready)
-    roles = [worker_role(listener, TARGET, preload=["tests.cluster.preloaded"])]
+        return await serve_in_process(listener, TARGET, settings.cluster, prepare, on_ready, status)
+    roles = [worker_role(listener, TARGET, preload=["tests.cluster.preloaded"]), *([status] if status else [])]
     return await Supervisor(listener, roles, settings.cluster, prepare, on_ready).run()
 
 

@@ -1,0 +1,151 @@
+"""What `GET /cluster/stats` answers: figures for people and scripts, of each worker and in total."""
+
+import time
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any, Final
+
+from cluster.observatory import RECENT, WINDOW, Observatory
+from telemetry.histogram import percentile_s
+
+SILENT: Final = timedelta(seconds=5)
+PERCENTILES: Final = {"p50_ms": 0.5, "p95_ms": 0.95, "p99_ms": 0.99}
+PER_WORKER: Final = ("requests", "errors", "in_flight", "connections", "event_loop_lag_ms", "rss_bytes")
+
+
+def health(observatory: Observatory) -> dict[str, Any]:
+    """Whether the service does what it should: `ok`, `degraded` (and why), or `down` when no worker serves."""
+    snapshot = observatory.snapshot
+    serving = sum(worker["serves"] for worker in observatory.workers)
+    wanted = snapshot.get("workers", 0)
+    reasons = [f"{serving} of {wanted} workers serve"] if serving < wanted else []
+    if time.monotonic() - observatory.heard_s > SILENT.total_seconds():
+        reasons.append(f"the supervisor was not heard for {SILENT.total_seconds():g} s")
+    if snapshot.get("stopping"):
+        reasons.append("the service is stopping")
+    reasons += [f"{name}: {state['error']}" for name, state in observatory.servers.items() if state.get("error")]
+    status = "down" if not serving else "degraded" if reasons else "ok"
+    return {"status": status, "serving": serving, "wanted": wanted, "reasons": reasons}
+
+
+def stats(observatory: Observatory) -> dict[str, Any]:
+    """Everything; rates and percentiles are of the last minute, all else since the start."""
+    snapshot, total = observatory.snapshot, observatory.total
+    window, window_s = observatory.within(WINDOW)
+    return {
+        "at": time.time(),
+        "health": health(observatory),
+        "window_s": round(window_s, 1),
+        "clustered": snapshot.get("clustered", False),
+        "restarts": snapshot.get("restarts", 0),
+        "total": _total(observatory, window, window_s),
+        "workers": [_worker(observatory, worker) for worker in observatory.workers],
+        "operations": _timings(total, window, window_s, "operations"),
+        "cache": cache_figures(total, window),
+        "statements": _timings(total, window, window_s, "statements"),
+        "slow_statements": list(observatory.slow)[-20:],
+        "lives": snapshot["lives"],
+        "versions": observatory.versions,
+        **observatory.servers,
+    }
+
+
+def point(observatory: Observatory) -> dict[str, Any]:
+    """One point of the curves on the page: the last ten seconds."""
+    window, window_s = observatory.within(RECENT)
+    counted = window.get("operations", {}).values()
+    return {
+        "at": time.time(),
+        "per_s": _rate(window.get("http", {}).get("requests", 0), window_s),
+        "errors_per_s": _rate(sum(timing["errors"] for timing in counted), window_s),
+        **_percentiles(_buckets(window.get("operations", {}))),
+        "lag_ms": max((worker.get("event_loop_lag_ms", 0) for worker in observatory.workers), default=0),
+        "hit_rate": {name: found["hit_rate"] for name, found in cache_figures(window, window)["loaders"].items()},
+    }
+
+
+def cache_figures(total: Mapping[str, Any], window: Mapping[str, Any]) -> dict[str, Any]:
+    """Hits and misses of each loader, with the hit rate of the window; lookups past the cache by reason."""
+    counters, recent = total.get("counters", {}), window.get("counters", {})
+    hits, misses = counters.get("cache_hits", {}), counters.get("cache_misses", {})
+    loaders = {
+        name: {
+            "hits": hits.get(name, 0),
+            "misses": misses.get(name, 0),
+            "hit_rate": _share(recent.get("cache_hits", {}).get(name, 0), recent.get("cache_misses", {}).get(name, 0)),
+        }
+        for name in sorted({*hits, *misses})
+    }
+    return {
+        "hit_rate": _share(sum(recent.get("cache_hits", {}).values()), sum(recent.get("cache_misses", {}).values())),
+        "loaders": loaders,
+        "bypasses": counters.get("cache_bypasses", {}),
+        "failures": counters.get("cache_failures", {}),
+    }
+
+
+def _total(observatory: Observatory, window: Mapping[str, Any], window_s: float) -> dict[str, Any]:
+    workers, http = observatory.workers, observatory.total.get("http", {})
+    gauges = [worker.get("gauges", {}) for worker in workers]
+    return {
+        "requests": http.get("requests", 0),
+        "errors": sum(timing["errors"] for timing in observatory.total.get("operations", {}).values()),
+        "requests_per_s": _rate(window.get("http", {}).get("requests", 0), window_s),
+        **_percentiles(_buckets(window.get("operations", {}))),
+        "in_flight": sum(worker.get("in_flight", 0) for worker in workers),
+        "connections": sum(worker.get("connections", 0) for worker in workers),
+        "event_loop_lag_ms": max((worker.get("event_loop_lag_ms", 0) for worker in workers), default=0),
+        "cpu": round(sum(observatory.cpu_share(worker["pid"]) for worker in workers), 3),
+        "rss_bytes": sum(worker.get("rss_bytes", 0) for worker in workers),
+        "db_pool_in_use": sum(gauge.get("db_pool_in_use", 0) for gauge in gauges),
+        "db_pool_size": sum(gauge.get("db_pool_size", 0) for gauge in gauges),
+        "sql_statements": sum(t["count"] for t in observatory.total.get("statements", {}).values()),
+    }
+
+
+def _worker(observatory: Observatory, report: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "name": report["name"],
+        "pid": report["pid"],
+        "serves": report["serves"],
+        "began": report["began"],
+        **{name: report.get(name, 0) for name in PER_WORKER},
+        "cpu": round(observatory.cpu_share(report["pid"]), 3),
+        **_percentiles(_buckets(report.get("sums", {}).get("operations", {}))),
+        **report.get("gauges", {}),
+    }
+
+
+def _timings(total: Mapping[str, Any], window: Mapping[str, Any], window_s: float, kind: str) -> dict[str, Any]:
+    recent = window.get(kind, {})
+    return {
+        name: {
+            "count": timing["count"],
+            "errors": timing["errors"],
+            "total_s": round(timing["seconds"], 3),
+            "per_s": _rate(recent.get(name, {}).get("count", 0), window_s),
+            **_percentiles(recent.get(name, {}).get("buckets", {})),
+        }
+        for name, timing in sorted(total.get(kind, {}).items())
+    }
+
+
+def _buckets(timings: Mapping[str, Any]) -> Mapping[str, float]:
+    merged: dict[str, float] = {}
+    for timing in timings.values():
+        for bucket, number in timing["buckets"].items():
+            merged[bucket] = merged.get(bucket, 0) + number
+    return merged
+
+
+def _percentiles(buckets: Mapping[str, float]) -> dict[str, float | None]:
+    found = {name: percentile_s(buckets, share) for name, share in PERCENTILES.items()}
+    return {name: None if seconds is None else round(seconds * 1e3, 2) for name, seconds in found.items()}
+
+
+def _rate(number: float, seconds: float) -> float:
+    return round(number / seconds, 2) if seconds else 0.0
+
+
+def _share(hits: int, misses: int) -> float | None:
+    return round(hits / (hits + misses), 4) if hits + misses else None
