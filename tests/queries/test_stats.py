@@ -219,8 +219,11 @@ async def test_small_groups_are_kept_from_analysts(rig: Rig) -> None:
 @pytest.mark.parametrize(
     ("variables", "message"),
     [
-        ({"groupBy": ["DATE", "DATE"]}, "groupBy: needed at most 4 dimensions, each once, got DATE, "),
-        ({"groupBy": ["DATE", "WEEK", "MONTH", "SHIFT", "STATUS"]}, "groupBy: needed at most 4 dimensions, each once, got DATE, "),
+        ({"groupBy": ["DATE", "DATE"]}, "groupBy: needed at most 4 dimensions, each once, got DATE, DATE"),
+        (
+            {"groupBy": ["DATE", "WEEK", "MONTH", "SHIFT", "STATUS"]},
+            "groupBy: needed at most 4 dimensions, each once, got DATE, DATE",
+        ),
         ({"limit": 0}, "limit: needed a whole number from 1 to 5000, got 0"),
         ({"limit": 5001}, "limit: needed a whole number from 1 to 5000, got 5001"),
         ({"limit": None}, "limit: needed a whole number from 1 to 5000, got None"),
