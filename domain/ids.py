@@ -50,7 +50,7 @@ def decode_int_id(text: str, type_name: str) -> int:
     """The database key behind a global id of `type_name`; raises InvalidId for another type or a broken key."""
     found = decode_id(text)
     if found.type_name != type_name or not found.key.isdecimal() or int(found.key) > LARGEST_KEY:
-        raise InvalidId(text, f"the id of {'an' if type_name[0] in 'AEIOU' else 'a'} {type_name}")
+        raise InvalidId(text, f"the id of {'an' if type_name[0] in 'AEIO' else 'a'} {type_name}")
     return int(found.key)
 
 

@@ -93,7 +93,7 @@ async def _grant(context: Context, connection: WriteConnection, input: GrantInpu
     user = await _user(connection, input.user_id, "input.userId")
     grant = await _row(context, user, input)
     if grant.expires_at is not None and grant.expires_at <= context.now():
-        raise invalid("input.expiresAt", f"needed an instant to come, got {grant.expires_at.isoformat()}")
+        raise invalid("input.expiresAt", f"needed an instant to come, got {grant.expires_at:%Y-%m-%dT%H:%M:%SZ}")
     lasting = (await administrators(connection, context.now())).lasting
     await save_grant(connection, grant, viewer.user_id)
     if lasting and not (await administrators(connection, context.now())).lasting:
