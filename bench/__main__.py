@@ -6,6 +6,8 @@ python -m bench [--json FILE] [--page FILE] [--data FOLDER] [--employees N] [--d
 import asyncio
 import subprocess
 import sys
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
@@ -14,17 +16,18 @@ import msgspec
 import typer
 from rich.console import Console
 
-from bench.figures import CountsByState, QueryFigures
+from bench.figures import CountsByState
 from bench.ground import BenchFailed, Ground, filled, leased
 from bench.machine import machine
 from bench.measure import Bench, Effort
-from bench.queries import named_queries
+from bench.queries import NamedQuery, named_queries
 from bench.report import Run, page, read_peers, show, with_ratios
 from bench.service import CHECKOUT, client, serving
 from db.embedded import EmbeddedServerError
 from domain.errors import RollcallError
 
 WIDTH = 124
+ROWS_ONLY = {"RESPONSE_CACHE_BYTES": "0"}
 QUICK = Effort(2, timedelta(0), 4, 2, timedelta(milliseconds=100))
 
 
@@ -62,33 +65,52 @@ def run_bench(data: Path, employees: int, days: int, workers: int | None, effort
     with leased(data) as servers:
         console.print(f"private servers and a demo company of {employees:,} employees in {data.name}", highlight=False)
         ground = Ground(servers, data, employees, asyncio.run(filled(servers.database_url, employees, days)))
+        queries = named_queries(employees, now.date())
         with ground.cache() as cache:
             facts = machine(servers, cache)
-            counts = counted(ground, now)
-            cache.flushall()
-            with (
-                serving(ground.environment(), data / "bench.log", workers) as service,
-                client(service.port, service.token()) as asking,
-            ):
-                bench = Bench(service, asking, cache, effort)
-                queries: dict[str, QueryFigures] = {}
-                for query in named_queries(employees, now.date()):
-                    console.print(f"measuring {query.name}", highlight=False)
-                    cold, warm = bench.query(query, counts[query.name])
-                    queries[query.name] = with_ratios(query.name, cold, warm, peers)
-                idle_ms = round(bench.idle_cpu * 1000, 1)
-                return Run(now.date(), facts, employees, ground.days, len(service.workers), idle_ms, queries, peers)
+            with measuring(ground, now, workers, effort, {}) as (bench, counts):
+                cold = {query.name: bench.cold(query, counts[query.name].cold) for query in said(queries, console)}
+                warm = {query.name: bench.warm(query, counts[query.name].warm) for query in said(queries, console)}
+                idle_ms, served_by = round(bench.idle_cpu * 1000, 1), bench.workers
+            with measuring(ground, now, workers, effort, ROWS_ONLY) as (bench, counts):
+                rows = {query.name: bench.warm(query, counts[query.name].warm) for query in said(queries, console)}
+    found = {name: with_ratios(name, cold[name], rows[name], warm[name], peers) for name in cold}
+    return Run(now.date(), facts, employees, ground.days, served_by, idle_ms, found, peers)
 
 
-def counted(ground: Ground, now: datetime) -> dict[str, CountsByState]:
+def said(queries: Iterable[NamedQuery], console: Console) -> Iterator[NamedQuery]:
+    """The queries one by one, each named when its turn comes."""
+    for query in queries:
+        console.print(f"measuring {query.name}", highlight=False)
+        yield query
+
+
+@contextmanager
+def measuring(
+    ground: Ground, now: datetime, workers: int | None, effort: Effort, settings: Mapping[str, str]
+) -> Iterator[tuple[Bench, dict[str, CountsByState]]]:
+    """The service with some settings, and what its requests make the layers do."""
+    environment = {**ground.environment(), **settings}
+    with ground.cache() as cache:
+        cache.flushall()
+        counts = counted(ground, now, environment)
+        cache.flushall()
+        with (
+            serving(environment, ground.data / "bench.log", workers) as service,
+            client(service.port, service.token()) as asking,
+        ):
+            yield Bench(service, asking, cache, effort), counts
+
+
+def counted(ground: Ground, now: datetime, environment: Mapping[str, str]) -> dict[str, CountsByState]:
     """The counts, from a process of its own that runs before the service does: one drain at a time."""
     addresses = {"DATABASE_URL": ground.servers.database_url, "REDIS_URL": ground.servers.redis_url}
     # a busy event loop must not count as an unreachable Redis here: the counts are of a service that works
-    environment = {**ground.environment(), **addresses, "REDIS_TIMEOUT_MS": "10000"}
+    given = {**environment, **addresses, "REDIS_TIMEOUT_MS": "10000"}
     command = [sys.executable, "-m", "bench.counts", str(ground.employees), str(now.date())]
     with (ground.data / "counts.log").open("w") as log:
         found = subprocess.run(
-            command, cwd=CHECKOUT, env=environment, stdout=subprocess.PIPE, stderr=log, text=True, check=False
+            command, cwd=CHECKOUT, env=given, stdout=subprocess.PIPE, stderr=log, text=True, check=False
         )
     if found.returncode != 0:
         raise BenchFailed((ground.data / "counts.log").read_text().strip().rpartition("\n")[2])

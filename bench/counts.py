@@ -141,6 +141,7 @@ async def counts(employees: int, today: date) -> dict[str, CountsByState]:
         schema=api,
         settings=settings,
         context_factory=resources.context,
+        cached=resources.cached_execution,
         readiness=resources.readiness(),
         routes=resources.routes(),
         lifespan=resources.lifespan,

@@ -28,7 +28,7 @@ class Counts(msgspec.Struct, frozen=True):
 
 
 class CountsByState(msgspec.Struct, frozen=True):
-    """The counts of one query."""
+    """The counts of one query with the settings of one process."""
 
     cold: Counts
     warm: Counts
@@ -52,26 +52,29 @@ class Figures(msgspec.Struct, frozen=True):
 
 
 class PeerRatio(msgspec.Struct, frozen=True):
-    """Our CPU divided by a peer's on the nearest query of the peers' workload."""
+    """Our CPU divided by a peer's on the nearest query: warm and rows by its hot cache, cold by its miss and fill."""
 
     server: str
     query: str
     warm: float
+    rows: float
     cold: float | None
 
 
 class Ratios(msgspec.Struct, frozen=True):
-    """Warm divided by cold, and ours divided by the peers' figures of another run and machine."""
+    """Each state divided by cold, and ours divided by the peers' figures of another run and machine."""
 
     warm_to_cold_cpu: float
+    rows_to_cold_cpu: float
     warm_to_cold_p50: float
     cpu_to_peers: list[PeerRatio]
 
 
 class QueryFigures(msgspec.Struct, frozen=True):
-    """One query."""
+    """One query: nothing cached; rows cached, answers made anew; whole answers kept."""
 
     cold: Figures
+    rows: Figures
     warm: Figures
     ratios: Ratios
 

@@ -8,7 +8,7 @@ import msgspec
 import redis
 
 from bench.client import Job, Outcome
-from bench.figures import Counts, CountsByState, Figures, percentile
+from bench.figures import Counts, Figures, percentile
 from bench.ground import forget
 from bench.queries import NamedQuery
 from bench.service import ClientProcess, Service
@@ -18,7 +18,7 @@ class Effort(msgspec.Struct, frozen=True):
     """How much is measured; a p99 of fewer than a hundred requests is the slowest of them."""
 
     connections: int = 8
-    warm: timedelta = timedelta(seconds=8)
+    warm: timedelta = timedelta(seconds=6)
     warm_requests: int = 20
     cold_requests: int = 25
     idle: timedelta = timedelta(seconds=2)
@@ -30,6 +30,7 @@ class Bench:
     def __init__(self, service: Service, client: ClientProcess, cache: redis.Redis, effort: Effort = Effort()) -> None:
         self._service, self._client, self._cache, self._effort = service, client, cache, effort
         self.idle_cpu = self._idle_cpu()
+        self.workers = len(service.workers)
 
     def cold(self, query: NamedQuery, counts: Counts) -> Figures:
         """Everything forgotten before each request; what the fills cost after the reply is in the CPU."""
@@ -50,10 +51,6 @@ class Bench:
         job = Job(query.body, effort.connections, effort.warm_requests, effort.warm.total_seconds())
         self._warm_up(query)
         return self._figures(lambda: self._client.run(job), counts, effort.connections, background=0.0)
-
-    def query(self, query: NamedQuery, counts: CountsByState) -> tuple[Figures, Figures]:
-        """(cold, warm)."""
-        return self.cold(query, counts.cold), self.warm(query, counts.warm)
 
     def _warm_up(self, query: NamedQuery) -> None:
         """Every worker has parsed the document, and the cache is warm."""

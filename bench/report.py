@@ -65,7 +65,7 @@ def read_peers() -> Peers:
     return msgspec.json.decode(Path(__file__).with_name("peers.json").read_bytes(), type=Peers)
 
 
-def with_ratios(name: str, cold: Figures, warm: Figures, peers: Peers) -> QueryFigures:
+def with_ratios(name: str, cold: Figures, rows: Figures, warm: Figures, peers: Peers) -> QueryFigures:
     """The figures of a query with everything that they are compared to."""
     query = peers.nearest.get(name)
     compared = [
@@ -73,12 +73,19 @@ def with_ratios(name: str, cold: Figures, warm: Figures, peers: Peers) -> QueryF
             server=server.name,
             query=query,
             warm=ratio(warm.cpu_ms * 1000, server.hot_us[query]),
+            rows=ratio(rows.cpu_ms * 1000, server.hot_us[query]),
             cold=ratio(cold.cpu_ms * 1000, server.fill_us[query]) if query in server.fill_us else None,
         )
         for server in peers.servers
         if query is not None and query in server.hot_us
     ]
-    return QueryFigures(cold, warm, Ratios(ratio(warm.cpu_ms, cold.cpu_ms), ratio(warm.p50_ms, cold.p50_ms), compared))
+    ratios = Ratios(
+        warm_to_cold_cpu=ratio(warm.cpu_ms, cold.cpu_ms),
+        rows_to_cold_cpu=ratio(rows.cpu_ms, cold.cpu_ms),
+        warm_to_cold_p50=ratio(warm.p50_ms, cold.p50_ms),
+        cpu_to_peers=compared,
+    )
+    return QueryFigures(cold, rows, warm, ratios)
 
 
 def show(run: Run, console: Console) -> None:
@@ -90,8 +97,12 @@ def show(run: Run, console: Console) -> None:
         table.add_row(*cells)
     console.print(table)
     for name, found in run.queries.items():
-        if ratios := [f"{peer.server.partition(' ')[0]} {peer.warm:g}" for peer in found.ratios.cpu_to_peers]:
-            console.print(f"{name}: warm CPU / {', '.join(ratios)} (another run)", highlight=False, soft_wrap=True)
+        if ratios := [
+            f"{peer.server.partition(' ')[0]} {peer.warm:g} ({peer.rows:g})" for peer in found.ratios.cpu_to_peers
+        ]:
+            console.print(
+                f"{name}: warm (rows) CPU / {', '.join(ratios)}; another run", highlight=False, soft_wrap=True
+            )
     console.print(f"[dim]{run.peers.source}[/dim]", highlight=False)
 
 
@@ -107,10 +118,12 @@ def notes(run: Run) -> list[str]:
         "SQL: statements of one request. Redis: round trips that the answer waits for; fills leave after the reply.",
         "CPU: user and system time of the workers per request, PostgreSQL, Valkey and the client not included.",
         "cold: everything cached is forgotten before each request, one connection; fills included in the CPU.",
-        f"warm: {warm.connections} keep-alive connections side by side, {run.workers} workers, client beside them.",
+        "rows: rows come from Redis and the operation is executed (RESPONSE_CACHE_BYTES=0).",
+        "warm: as served by default, where a worker also keeps whole answers and checks the stamps they rest on.",
+        f"rows and warm: {warm.connections} keep-alive connections side by side, {run.workers} workers; client beside.",
         "busiest: the share of that CPU which one worker used; near 100 % it had got all connections to itself.",
         "p99 of fewer than 100 requests (n) is the slowest of them.",
-        f"Idle workers use {run.idle_cpu_ms_per_s:g} ms of CPU a second together; taken off cold, not warm.",
+        f"Idle workers use {run.idle_cpu_ms_per_s:g} ms of CPU a second together; taken off cold only.",
     ]
 
 
@@ -120,7 +133,7 @@ def _subject(run: Run) -> str:
 
 def _lines(run: Run) -> Iterator[tuple[str, ...]]:
     for name, found in run.queries.items():
-        for state, figures in (("cold", found.cold), ("warm", found.warm)):
+        for state, figures in (("cold", found.cold), ("rows", found.rows), ("warm", found.warm)):
             yield (
                 name,
                 state,
@@ -152,13 +165,20 @@ def _page(run: Run) -> Iterator[str]:
     yield "- " + ", ".join(f"{name} {version}" for name, version in machine.packages.items())
     yield "\n## Beside peers\n"
     yield f"{run.peers.source}\n\n{run.peers.conditions}\n"
-    yield "Our CPU divided by theirs: warm by their hot cache, cold by their miss and fill. Above 1 we need more.\n"
+    yield "Our CPU divided by theirs: warm and rows by their hot cache, cold by miss and fill. Above 1 we use more.\n"
     rows = [
-        (name, peer.query, peer.server, f"{peer.warm:g}", "" if peer.cold is None else f"{peer.cold:g}")
+        (
+            name,
+            peer.query,
+            peer.server,
+            f"{peer.warm:g}",
+            f"{peer.rows:g}",
+            "" if peer.cold is None else f"{peer.cold:g}",
+        )
         for name, found in run.queries.items()
         for peer in found.ratios.cpu_to_peers
     ]
-    yield from _markdown_table(("ours", "theirs", "server", "warm", "cold"), iter(rows))
+    yield from _markdown_table(("ours", "theirs", "server", "warm", "rows", "cold"), iter(rows))
     yield ""
     yield from (f"- {name}: {about}" for name, about in run.peers.queries.items())
     yield "\n## SQL of a cold request\n"

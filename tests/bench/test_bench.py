@@ -25,7 +25,7 @@ SQL_COLD = {
     "today": "department_by_id in_now today viewer_by_user",
     "stats_by_department_and_month": "department_by_id headcount headcount stats stats viewer_by_user",
 }
-REDIS_WARM = {
+REDIS_OF_ROWS = {
     "one_employee": 3, "employees_50x10": 4, "employees_200x20": 3, "today": 3, "stats_by_department_and_month": 5,
 }  # fmt: skip
 
@@ -45,17 +45,21 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Any:
 def test_every_query_has_every_figure_in_both_states(run: Any) -> None:
     assert set(run["queries"]) == set(SQL_COLD)
     for found in run["queries"].values():
-        assert set(found) == {"cold", "warm", "ratios"}
-        assert set(found["cold"]) == set(found["warm"]) == FIGURES
-        assert found["cold"]["requests"] == 2 and found["warm"]["requests"] >= 4
-        for figures in (found["cold"], found["warm"]):
+        assert set(found) == {"cold", "rows", "warm", "ratios"}
+        assert set(found["cold"]) == set(found["rows"]) == set(found["warm"]) == FIGURES
+        assert found["cold"]["requests"] == 2 and found["rows"]["requests"] >= 4 and found["warm"]["requests"] >= 4
+        for figures in (found["cold"], found["rows"], found["warm"]):
             assert 0 < figures["p50_ms"] <= figures["p99_ms"]
             assert figures["cpu_ms"] > 0 and figures["response_bytes"] > 300
 
 
-def test_a_warm_request_sends_no_sql_and_one_read_to_redis_a_level(run: Any) -> None:
-    warm = {name: (found["warm"]["sql"], found["warm"]["redis"]) for name, found in run["queries"].items()}
-    assert warm == {name: (0, reads) for name, reads in REDIS_WARM.items()}
+def test_a_kept_answer_costs_one_read_of_redis_and_no_sql(run: Any) -> None:
+    assert {(found["warm"]["sql"], found["warm"]["redis"]) for found in run["queries"].values()} == {(0, 1)}
+
+
+def test_an_answer_from_cached_rows_costs_one_read_of_redis_a_level_and_no_sql(run: Any) -> None:
+    rows = {name: (found["rows"]["sql"], found["rows"]["redis"]) for name, found in run["queries"].items()}
+    assert rows == {name: (0, reads) for name, reads in REDIS_OF_ROWS.items()}
 
 
 def test_a_cold_request_sends_each_statement_once_whatever_the_number_of_rows(run: Any) -> None:
@@ -70,7 +74,7 @@ def test_the_run_says_what_it_was_made_on(run: Any) -> None:
     assert run["machine"]["python"] == ".".join(str(part) for part in sys.version_info[:3])
     assert {"cores", "commit", "postgres", "valkey", "packages", "processor"} <= set(run["machine"])
     assert "another run" in run["table"] and "ANOTHER RUN" in run["peers"]["source"]
-    assert "60 employees x 12 days" in run["page"] and "| one_employee | warm | 0 | 3 |" in run["page"]
+    assert "60 employees x 12 days" in run["page"] and "| one_employee | warm | 0 | 1 |" in run["page"]
 
 
 def test_a_folder_that_cannot_be_had_is_one_line(tmp_path: Path) -> None:
