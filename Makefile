@@ -20,8 +20,8 @@ $(STAMP): requirements/dev.txt pyproject.toml
 serve: $(STAMP) ## start the whole service: private PostgreSQL and Valkey, demo company, workers
 	@exec $(PY) server.py
 
-test: $(STAMP) ## run every test (ARGS= goes to pytest)
-	@$(PY) -m pytest $(ARGS)
+test: $(STAMP) ## run every test, on all cores (ARGS= goes to pytest)
+	@$(PY) -m pytest -n auto --dist loadfile $(ARGS)
 
 bench: $(STAMP) ## measure five named queries, cold and warm, against the real service (ARGS="--json FILE")
 	@$(PY) -m bench $(ARGS)
