@@ -165,7 +165,10 @@ async def _refuse_begun(connection: WriteConnection, valid_from: date, now: date
 
 
 async def _derived_again(connection: WriteConnection, rule: ShiftRuleRow, now: datetime) -> int:
-    """Derive the days that stand already from the first one of the version on; returns how many changed."""
+    """Derive the days that stand already from the first one of the version on; returns how many changed.
+
+    The days beside them are derived as well: where the windows of the version move, punches change sides.
+    """
     last = min(rule.valid_to or date.max, (now + AHEAD).date())
     if last < rule.valid_from:
         return 0
@@ -174,7 +177,7 @@ async def _derived_again(connection: WriteConnection, rule: ShiftRuleRow, now: d
     if first is None:
         return 0
     _refuse_too_many(employees, first, last)
-    derivation = await derive_days(connection, employees, first, last, now, only_known=True)
+    derivation = await derive_days(connection, employees, first, last, now, only_known=True, beside=True)
     return len(derivation.changes)
 
 

@@ -1,5 +1,6 @@
 """saveShiftRule: versions that close one another, never rewrite the past, and derive again what they cover."""
 
+from datetime import date
 from typing import Any
 
 import pytest
@@ -279,3 +280,22 @@ async def test_a_split_within_the_shift_is_kept(fresh_rig: Rig, split: str, star
     assert saved["userErrors"] == []
     kept = "SELECT to_char(half_split, 'HH24:MI') FROM shift_rule WHERE valid_from = '2026-04-01'"
     assert await fresh_rig.records(kept) == [(split,)]
+
+
+async def test_a_punch_that_a_wider_window_takes_leaves_the_day_before(fresh_rig: Rig) -> None:
+    mine = "SELECT to_char(last_out AT TIME ZONE time_zone, 'DD HH24:MI') FROM attendance_day"
+
+    async def went() -> Any:
+        sql = f"{mine} WHERE employee_id = :id AND work_date = '2026-03-12'"
+        return await fresh_rig.records(sql, id=GRACE)
+
+    usual = await went()
+    assert usual == [("12 18:21",)]
+    async with fresh_rig.rows() as rows:
+        await rows.punch(GRACE, "2026-03-12T21:30")
+        await rows.derive([GRACE], date(2026, 3, 12), date(2026, 3, 13), fresh_rig.clock())
+    assert await went() == [("12 21:30",)]
+    assert (await save(fresh_rig, "2026-03-13", windowBeforeMinutes=720))["userErrors"] == []
+    assert await went() == usual
+    days = "SELECT count(*) FROM attendance_day d JOIN shift_rule r ON r.id = d.shift_rule_id WHERE r.valid_from"
+    assert await fresh_rig.records(f"{days} = '2026-03-13' AND d.work_date < '2026-03-13'") == [(0,)]
