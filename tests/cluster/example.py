@@ -9,6 +9,9 @@ import time
 from typing import Any
 from urllib.parse import parse_qs
 
+from telemetry.counters import count
+from telemetry.requests import observe_statement, operations
+
 if os.environ.get("EXAMPLE_FAILS_AT") == "import":
     raise ImportError("no module named nothing")
 
@@ -53,7 +56,12 @@ async def _answer(scope: Any, receive: Any, send: Any) -> None:
     query = {name: values[0] for name, values in parse_qs(scope["query_string"].decode()).items()}
     if "block_s" in query:
         time.sleep(float(query["block_s"]))
-    await asyncio.sleep(float(query.get("sleep_s", 0)))
+    await asyncio.sleep(seconds := float(query.get("sleep_s", 0)))
+    operations.add("query Example", seconds)
+    count("cache_hits", "example", 3)
+    count("cache_misses", "example")
+    if "slow_ms" in query:
+        observe_statement("example_slow", float(query["slow_ms"]) / 1e3)
     body = json.dumps(_facts()).encode() if "facts" in query else f"{os.getpid()}".encode()
     await send(
         {"type": "http.response.start", "status": 200, "headers": [(b"content-length", str(len(body)).encode())]}
