@@ -56,11 +56,8 @@ async def recompute(info: Info, filter: Days, dry_run: DryRun = True) -> Recompu
         if last < dates.first:
             return Recomputed(0, 0, [])
         derived = await derive_days(connection, employees, dates.first, last, context.now(), only_known=True)
-        changes = [
-            pair for pair in derived.changes if any(row and dates.first <= row.work_date <= last for row in pair)
-        ]
-        sample = [after for _, after in changes if after is not None][:SAMPLE]
-        return Recomputed(derived.days, len(changes), sample)
+        sample = [after for _, after in derived.changes if after is not None][:SAMPLE]
+        return Recomputed(derived.days, len(derived.changes), sample)
 
     change = Change("recompute", filter, dry_run=given(dry_run) is not False)
     done, problems = await changed(context, change, Recomputed, work)

@@ -103,6 +103,11 @@ def invalid(message: str, *path: str, code: str = "INVALID") -> dict[str, Any]:
     return problem("InvalidInput", code, message, *path)
 
 
+async def seen(rig: Rig, query: str, variables: Any, viewer: Viewer) -> Any:
+    """The data of a query; figures of a group and their totals are two statements."""
+    return await rig.data(query, variables, viewer, repeats={"stats": 2})
+
+
 async def contents(rig: Rig) -> dict[str, list[str]]:
     """Every row of every table, but for the cache's own."""
     tables = await rig.records("""
