@@ -1,7 +1,7 @@
 """A circuit breaker: after a failure nothing is sent for a while, then one caller alone tries again."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
@@ -16,7 +16,8 @@ class BreakerOpen(Exception):
 class Breaker:
     """Closed until an attempt fails; then open for a pause that doubles up to LONGEST_PAUSE_S while probes fail."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock_s: Callable[[], float] = time.monotonic) -> None:
+        self._clock_s = clock_s
         self._pause_s = 0.0
         self._open_until_s = 0.0
         self._probing = False
@@ -26,7 +27,7 @@ class Breaker:
         """closed, open or half-open, for whoever shows it."""
         if not self._pause_s:
             return "closed"
-        return "open" if time.monotonic() < self._open_until_s else "half-open"
+        return "open" if self._clock_s() < self._open_until_s else "half-open"
 
     @contextmanager
     def attempt(self) -> Iterator[None]:
@@ -52,4 +53,4 @@ class Breaker:
         """What was sent before the breaker opened may fail late; only a probe makes the pause longer."""
         if probe or not self._pause_s:
             self._pause_s = min(max(self._pause_s * 2, FIRST_PAUSE_S), LONGEST_PAUSE_S)
-            self._open_until_s = time.monotonic() + self._pause_s
+            self._open_until_s = self._clock_s() + self._pause_s

@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import redis
+
 from db.embedded.binaries import valkey_server
 
 
@@ -47,10 +49,15 @@ class Valkey:
         assert not answer.startswith("-"), answer
         return answer
 
+    @property
+    def client(self) -> redis.Redis:
+        """A client of the test's own; close it."""
+        return redis.Redis(unix_socket_path=os.fspath(self.path))
+
     def kill(self) -> None:
         """Kill it, as a crash does."""
-        assert self._process is not None
-        self.freeze(on=False)
+        if self._process is None:
+            return
         self._process.kill()
         self._process.wait()
         self._process = None
@@ -86,5 +93,4 @@ def private_valkey(**settings: str) -> Iterator[Valkey]:
         try:
             yield valkey
         finally:
-            if valkey._process is not None:
-                valkey.kill()
+            valkey.kill()

@@ -67,6 +67,11 @@ class Worker:
         """One tick of the drain."""
         return await drain_once(self.database, self.cache)
 
+    async def reconnect(self) -> None:
+        """Talk to Redis on new connections from now on."""
+        assert self.cache.server is not None
+        await self.cache.server.close()
+
     async def psql(self, sql: str, **parameters: Any) -> list[tuple[Any, ...]]:
         """A statement of somebody who knows nothing of the cache."""
         async with self.database.transaction() as connection:

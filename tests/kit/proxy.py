@@ -3,7 +3,7 @@
 import asyncio
 import os
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from datetime import timedelta
 
 
@@ -57,6 +57,11 @@ class Proxy:
     def delay(self, each: timedelta) -> None:
         """Hold up each piece of a conversation, in both directions."""
         self._delay = each
+
+    def point_to(self, upstream: str | os.PathLike[str]) -> None:
+        """Forward to another server from now on, as after a failover."""
+        self._upstream = os.fspath(upstream)
+        self.cut()
 
     def cut(self) -> None:
         """Cut every open connection once."""
@@ -113,41 +118,41 @@ class Proxy:
     async def _questions(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, client: asyncio.StreamWriter
     ) -> None:
-        with suppress(OSError):
+        try:
             while piece := await reader.read(1 << 16):
                 await self._hold_up()
                 stop = next((stop for stop in self._stops if stop.marker in piece), None)
                 if stop:
                     self._stops.remove(stop)
                     await stop.wait()
-                deaf = self._deaf_after is not None and self._deaf_after in piece
                 writer.write(piece)
                 await writer.drain()
-                if deaf:
+                if self._deaf_after is not None and self._deaf_after in piece:
                     self._deaf_after = None
-                    self._writers.discard(client)
                     client.transport.abort()
-                    await reader.read()  # the server is left alone until the client has noticed
-        writer.close()
+        except OSError:
+            pass
+        finally:
+            writer.close()
 
     async def _answers(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, server: asyncio.StreamWriter
     ) -> None:
-        with suppress(OSError):
+        try:
             while piece := await reader.read(1 << 16):
                 await self._hold_up()
                 if self._bytes_left is not None:
                     piece, self._bytes_left = piece[: self._bytes_left], max(0, self._bytes_left - len(piece))
-                    writer.write(piece)
-                    if not self._bytes_left:
-                        writer.transport.abort()
-                        break
-                else:
-                    writer.write(piece)
+                writer.write(piece)
+                if self._bytes_left == 0:
+                    break
                 await writer.drain()
-        writer.close()
-        server.close()
-        self._writers.discard(writer)
+        except OSError:
+            pass
+        finally:
+            writer.close()
+            server.close()
+            self._writers.discard(writer)
 
     async def _hold_up(self) -> None:
         if self._delay:
