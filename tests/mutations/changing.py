@@ -1,5 +1,6 @@
 """How tests change things: one mutation with its `input`, every problem in full."""
 
+import asyncio
 from typing import Any
 
 from domain.ids import encode_id
@@ -51,3 +52,12 @@ def shift(key: int) -> str:
 def employee(key: int) -> str:
     """A global id."""
     return encode_id("Employee", key)
+
+
+async def waits(rig: Rig, task: "asyncio.Task[Any]") -> bool:
+    """Let a task run until PostgreSQL keeps it waiting for a lock; False when it ends without."""
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    while not task.done():
+        if await rig.records(waiting) != [(0,)]:
+            return True
+    return False

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from db.department_writes import lock_tree
 from db.location_writes import knows_zone
 from tests.kit.rig import Rig
 from tests.kit.small_company import (
@@ -30,7 +31,7 @@ from tests.kit.small_company import (
     PAYROLL_MUMBAI,
     ZOE,
 )
-from tests.mutations.changing import change, department, employee, location, problem, refused, shift
+from tests.mutations.changing import change, department, employee, location, problem, refused, shift, waits
 
 DEPARTMENT = "department { id code name version parent { code } manager { fullName } }"
 TREE = "{ departments { code version children { code } } }"
@@ -129,13 +130,15 @@ async def test_no_department_is_above_itself(fresh_rig: Rig, parent: int) -> Non
 
 
 async def test_two_moves_at_once_make_no_circle(fresh_rig: Rig) -> None:
-    moves = [(ENGINEERING, OPERATIONS), (OPERATIONS, ENGINEERING)]
-    answers = await asyncio.gather(
-        *(change(fresh_rig, "saveDepartment", id=department(one), parentId=department(other)) for one, other in moves)
-    )
-    problems = [found for answer in answers for found in answer["userErrors"]]
-    assert problems == [problem("INVALID", CIRCLE, "input", "parentId")]
-    assert (await tree(fresh_rig))["COMP"] in (["ENG"], ["OPS"])
+    """Neither touches the department that the other moves, only one below it."""
+    async with fresh_rig.rows() as rows:
+        await lock_tree(rows.connection)
+        await rows.run("UPDATE department SET parent_id = :gate WHERE id = :id", gate=GATE, id=ENGINEERING)
+        other = change(fresh_rig, "saveDepartment", id=department(OPERATIONS), parentId=department(BACKEND))
+        task = asyncio.create_task(other)
+        assert await waits(fresh_rig, task)
+    assert (await task)["userErrors"] == [problem("INVALID", CIRCLE, "input", "parentId")]
+    assert (await tree(fresh_rig))["GATE"] == ["ENG"]
 
 
 SOMEBODY = "input.expectedVersion: somebody changed it meanwhile: expected version 7, it is 1; read it again"

@@ -24,7 +24,7 @@ from tests.kit.small_company import (
     NEW_YORK,
     PAYROLL_MUMBAI,
 )
-from tests.mutations.changing import PROBLEMS, change, employee, location, problem, refused
+from tests.mutations.changing import PROBLEMS, change, employee, location, problem, refused, waits
 
 HOLIDAY = "holiday { date name half optional } recomputedDays"
 BOTH = """query($e: ID!, $l: ID!) {
@@ -159,7 +159,6 @@ async def test_hr_of_a_location_keeps_its_holidays_and_no_others(fresh_rig: Rig)
 
 async def test_of_two_writers_the_later_one_sees_the_holiday_of_the_other(fresh_rig: Rig) -> None:
     """A punch that is handed in while a holiday is being saved is derived with that holiday."""
-    waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
     day = date(2026, 3, 16)
 
     async def derived_again() -> None:
@@ -170,8 +169,7 @@ async def test_of_two_writers_the_later_one_sees_the_holiday_of_the_other(fresh_
         await rows.holiday(MUMBAI, day, "Rain")
         await rows.derive([GRACE], day, day, fresh_rig.clock())
         later = asyncio.create_task(derived_again())
-        while await fresh_rig.records(waiting) == [(0,)]:
-            pass
+        assert await waits(fresh_rig, later)
     await later
     async with fresh_rig.database.read() as connection:
         assert (await holiday_on(connection, MUMBAI, day)) is not None
