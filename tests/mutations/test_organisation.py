@@ -123,10 +123,10 @@ CIRCLE = (
 
 
 @pytest.mark.parametrize("parent", [ENGINEERING, BACKEND])
-async def test_no_department_is_above_itself(fresh_rig: Rig, parent: int) -> None:
-    found = await refused(fresh_rig, "saveDepartment", id=department(ENGINEERING), parentId=department(parent))
+async def test_no_department_is_above_itself(rig: Rig, parent: int) -> None:
+    found = await refused(rig, "saveDepartment", id=department(ENGINEERING), parentId=department(parent))
     assert found == problem("INVALID", CIRCLE, "input", "parentId")
-    assert (await tree(fresh_rig))["COMP"] == ["ENG", "OPS"]
+    assert (await tree(rig))["COMP"] == ["ENG", "OPS"]
 
 
 async def test_two_moves_at_once_make_no_circle(fresh_rig: Rig) -> None:
@@ -194,22 +194,22 @@ SOMEBODY = "input.expectedVersion: somebody changed it meanwhile: expected versi
         ),
     ],
 )
-async def test_what_is_wrong_with_a_department(fresh_rig: Rig, input: dict[str, Any], expected: dict[str, Any]) -> None:
-    before = await fresh_rig.records("SELECT * FROM department ORDER BY id")
-    assert await refused(fresh_rig, "saveDepartment", **input) == expected
-    assert await fresh_rig.records("SELECT * FROM department ORDER BY id") == before
+async def test_what_is_wrong_with_a_department(rig: Rig, input: dict[str, Any], expected: dict[str, Any]) -> None:
+    before = await rig.records("SELECT * FROM department ORDER BY id")
+    assert await refused(rig, "saveDepartment", **input) == expected
+    assert await rig.records("SELECT * FROM department ORDER BY id") == before
 
 
 NEEDED = problem("FORBIDDEN", "needed the role HR for everyone, or ADMIN")
 
 
 @pytest.mark.parametrize("user", [HR_OPERATIONS, PAYROLL_MUMBAI, MANAGER, ANALYST, AUDITOR, EMPLOYEE, DEVICE])
-async def test_who_may_not_organise(fresh_rig: Rig, user: str) -> None:
+async def test_who_may_not_organise(rig: Rig, user: str) -> None:
     rule = {"shiftId": shift(DAY), "validFrom": "2026-04-01", "startTime": "09:00", "endTime": "18:00"}
-    assert await refused(fresh_rig, "saveDepartment", user, code="X", name="X") == NEEDED
-    assert await refused(fresh_rig, "saveLocation", user, code="X", name="X", timeZone="UTC") == NEEDED
-    assert await refused(fresh_rig, "saveShift", user, code="X", name="X") == NEEDED
-    assert await refused(fresh_rig, "saveShiftRule", user, **rule) == NEEDED
+    assert await refused(rig, "saveDepartment", user, code="X", name="X") == NEEDED
+    assert await refused(rig, "saveLocation", user, code="X", name="X", timeZone="UTC") == NEEDED
+    assert await refused(rig, "saveShift", user, code="X", name="X") == NEEDED
+    assert await refused(rig, "saveShiftRule", user, **rule) == NEEDED
 
 
 async def test_an_administrator_organises_but_sees_no_people(fresh_rig: Rig) -> None:
@@ -325,9 +325,9 @@ async def test_where_today_has_not_begun_it_is_gone(fresh_rig: Rig) -> None:
         ),
     ],
 )
-async def test_what_is_wrong_with_a_location(fresh_rig: Rig, input: dict[str, Any], expected: dict[str, Any]) -> None:
-    assert await refused(fresh_rig, "saveLocation", **input) == expected
-    assert await fresh_rig.records("SELECT count(*), sum(version) FROM location") == [(3, 3)]
+async def test_what_is_wrong_with_a_location(rig: Rig, input: dict[str, Any], expected: dict[str, Any]) -> None:
+    assert await refused(rig, "saveLocation", **input) == expected
+    assert await rig.records("SELECT count(*), sum(version) FROM location") == [(3, 3)]
 
 
 async def test_an_unknown_zone_is_named(fresh_rig: Rig) -> None:
@@ -377,6 +377,6 @@ async def test_a_shift_is_made_and_changed(fresh_rig: Rig) -> None:
         ),
     ],
 )
-async def test_what_is_wrong_with_a_shift(fresh_rig: Rig, input: dict[str, Any], expected: dict[str, Any]) -> None:
-    assert await refused(fresh_rig, "saveShift", **input) == expected
-    assert await fresh_rig.records("SELECT count(*), sum(version) FROM shift") == [(3, 3)]
+async def test_what_is_wrong_with_a_shift(rig: Rig, input: dict[str, Any], expected: dict[str, Any]) -> None:
+    assert await refused(rig, "saveShift", **input) == expected
+    assert await rig.records("SELECT count(*), sum(version) FROM shift") == [(3, 3)]

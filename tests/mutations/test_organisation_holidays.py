@@ -124,9 +124,9 @@ async def test_a_half_left_out_stays_and_null_makes_the_whole_day_free(fresh_rig
         ),
     ],
 )
-async def test_what_is_wrong_with_a_holiday(fresh_rig: Rig, input: dict[str, Any], expected: dict[str, Any]) -> None:
-    assert await refused(fresh_rig, "saveHoliday", **input) == expected
-    assert await fresh_rig.records("SELECT count(*) FROM holiday") == [(4,)]
+async def test_what_is_wrong_with_a_holiday(rig: Rig, input: dict[str, Any], expected: dict[str, Any]) -> None:
+    assert await refused(rig, "saveHoliday", **input) == expected
+    assert await rig.records("SELECT count(*) FROM holiday") == [(4,)]
 
 
 async def test_only_what_is_there_can_be_removed(fresh_rig: Rig) -> None:
@@ -138,11 +138,11 @@ async def test_only_what_is_there_can_be_removed(fresh_rig: Rig) -> None:
 
 
 @pytest.mark.parametrize("user", [HR_OPERATIONS, PAYROLL_MUMBAI, MANAGER, EMPLOYEE])
-async def test_who_may_not(fresh_rig: Rig, user: str) -> None:
+async def test_who_may_not(rig: Rig, user: str) -> None:
     wanted = problem("FORBIDDEN", "needed the role HR for the location, or ADMIN")
     input_ = {"locationId": location(MUMBAI), "date": "2026-03-25", "name": "X"}
-    assert await refused(fresh_rig, "saveHoliday", user, **input_) == wanted
-    assert (await remove(fresh_rig, location(MUMBAI), "2026-03-04", user))["userErrors"] == [wanted]
+    assert await refused(rig, "saveHoliday", user, **input_) == wanted
+    assert (await remove(rig, location(MUMBAI), "2026-03-04", user))["userErrors"] == [wanted]
 
 
 async def test_hr_of_a_location_keeps_its_holidays_and_no_others(fresh_rig: Rig) -> None:

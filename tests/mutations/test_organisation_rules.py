@@ -257,13 +257,13 @@ async def test_null_leaves_open_and_defaults_come_from_the_contract(fresh_rig: R
         ],
     ],
 )
-async def test_what_is_wrong_with_a_rule(fresh_rig: Rig, fields: dict[str, Any], field: str, message: str) -> None:
-    before = await rules(fresh_rig)
-    answer = await save(fresh_rig, fields.pop("validFrom", "2026-04-01"), **fields)
+async def test_what_is_wrong_with_a_rule(rig: Rig, fields: dict[str, Any], field: str, message: str) -> None:
+    before = await rules(rig)
+    answer = await save(rig, fields.pop("validFrom", "2026-04-01"), **fields)
     code = "NOT_FOUND" if message.startswith("there is no") else "INVALID"
     expected = [problem(code, f"input.{field}: {message}", "input", field)]
     assert answer == {"rule": None, "changedDays": 0, "userErrors": expected}
-    assert await rules(fresh_rig) == before
+    assert await rules(rig) == before
 
 
 @pytest.mark.parametrize(

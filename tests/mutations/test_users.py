@@ -112,32 +112,30 @@ async def test_scopes_and_ends_belong_to_the_grant(fresh_rig: Rig) -> None:
         ),
     ],
 )
-async def test_what_is_wrong_with_a_grant(
-    fresh_rig: Rig, input: dict[str, Any], expected: tuple[str, str, str]
-) -> None:
+async def test_what_is_wrong_with_a_grant(rig: Rig, input: dict[str, Any], expected: tuple[str, str, str]) -> None:
     code, field, message = expected
-    found = await refused(fresh_rig, "grantRole", ADMIN, **{"userId": ID_BY_EMAIL[HR], "role": "PAYROLL"} | input)
+    found = await refused(rig, "grantRole", ADMIN, **{"userId": ID_BY_EMAIL[HR], "role": "PAYROLL"} | input)
     assert found == problem(code, f"input.{field}: {message}", "input", field)
-    assert await fresh_rig.records("SELECT count(*) FROM role_grant") == [(12,)]
+    assert await rig.records("SELECT count(*) FROM role_grant") == [(12,)]
 
 
 @pytest.mark.parametrize(
     "other", [{"role": "PAYROLL"}, {"departmentId": department(LAB)}, {"locationId": location(MUMBAI)}]
 )
-async def test_only_what_was_granted_can_be_taken_back(fresh_rig: Rig, other: dict[str, Any]) -> None:
-    found = await refused(fresh_rig, "revokeRole", ADMIN, **{"userId": ID_BY_EMAIL[HR], "role": "HR"} | other)
+async def test_only_what_was_granted_can_be_taken_back(rig: Rig, other: dict[str, Any]) -> None:
+    found = await refused(rig, "revokeRole", ADMIN, **{"userId": ID_BY_EMAIL[HR], "role": "HR"} | other)
     assert found == problem("NOT_FOUND", "input: there is no such role of the user", "input")
-    assert await fresh_rig.records("SELECT count(*) FROM role_grant") == [(12,)]
+    assert await rig.records("SELECT count(*) FROM role_grant") == [(12,)]
 
 
 @pytest.mark.parametrize("user", [HR, HR_OPERATIONS, MANAGER, AUDITOR, EMPLOYEE, DEVICE])
-async def test_who_may_not_administer(fresh_rig: Rig, user: str) -> None:
+async def test_who_may_not_administer(rig: Rig, user: str) -> None:
     wanted = problem("FORBIDDEN", "needed the role ADMIN", neededRole="ADMIN")
     input_ = {"userId": ID_BY_EMAIL[EMPLOYEE], "role": "ADMIN"}
-    assert await refused(fresh_rig, "grantRole", user, **input_) == wanted
-    assert await refused(fresh_rig, "revokeRole", user, **input_) == wanted
-    assert (await set_active(fresh_rig, ADMIN, False, user))["userErrors"] == [wanted]
-    assert await fresh_rig.records("SELECT count(*) FROM role_grant") == [(12,)]
+    assert await refused(rig, "grantRole", user, **input_) == wanted
+    assert await refused(rig, "revokeRole", user, **input_) == wanted
+    assert (await set_active(rig, ADMIN, False, user))["userErrors"] == [wanted]
+    assert await rig.records("SELECT count(*) FROM role_grant") == [(12,)]
 
 
 def last(email: str, *path: str) -> dict[str, Any]:
