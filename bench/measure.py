@@ -18,7 +18,7 @@ class Effort(msgspec.Struct, frozen=True):
     """How much is measured; a p99 of fewer than a hundred requests is the slowest of them."""
 
     connections: int = 8
-    warm: timedelta = timedelta(seconds=6)
+    warm: timedelta = timedelta(seconds=5)
     warm_requests: int = 20
     cold_requests: int = 25
     idle: timedelta = timedelta(seconds=2)
