@@ -16,8 +16,11 @@ from db.rows import COLUMN_NAMES, EXCEPTIONS, DayRow, columns_of
 from domain.attendance.work_days import WorkDay, work_days
 from domain.enums import AttendanceException
 from domain.ids import DayKey, EmployeeId
+from domain.periods import ONE_DAY
 
 EMPLOYEES_AT_ONCE: Final = 200
+CATCH_UP: Final = timedelta(days=31)
+"""How many days that nobody began, since the service was down, are begun afterwards."""
 BESIDE: Final = timedelta(days=2)
 """How far a changed plan or punch can move the punches of days beside it: windows end where the next one opens."""
 
@@ -51,6 +54,14 @@ _COLUMNS_SQL = ", ".join(DAY_COLUMNS)
 _BY_KEYS = Query("day_by_key", text(f"SELECT {_COLUMNS_SQL} FROM {_KEYS} JOIN attendance_day ON {_IS_KEY}"))
 
 _OLDEST = Query("day_oldest", text("SELECT min(work_date) FROM attendance_day WHERE employee_id = :id"))
+
+_LATEST = Query(
+    "day_latest",
+    text("""
+    SELECT min(latest) FROM (
+      SELECT max(work_date) AS latest FROM attendance_day WHERE employee_id = ANY(CAST(:ids AS bigint[]))
+      AND work_date BETWEEN CAST(:oldest AS date) AND CAST(:newest AS date) GROUP BY employee_id) AS by_employee"""),
+)
 
 
 class Derivation(msgspec.Struct, frozen=True):
@@ -198,6 +209,13 @@ def _slices(changes: Iterable[tuple[DayRow | None, DayRow | None]]) -> Iterator[
 def _chunks(ids: Sequence[EmployeeId]) -> Iterator[Sequence[EmployeeId]]:
     for start in range(0, len(ids), EMPLOYEES_AT_ONCE):
         yield ids[start : start + EMPLOYEES_AT_ONCE]
+
+
+async def after_latest(connection: ReadConnection, employee_ids: Iterable[EmployeeId], first: date) -> date:
+    """`first`, or earlier the date after the latest day of one of the employees: days are begun without a gap."""
+    bounds = {"oldest": first - CATCH_UP, "newest": first - ONE_DAY}
+    [(latest,)] = await connection.records(_LATEST, ids=sorted(set(employee_ids)), **bounds)
+    return first if latest is None else cast("date", latest) + ONE_DAY
 
 
 async def oldest_day(connection: ReadConnection, employee_id: EmployeeId) -> date | None:

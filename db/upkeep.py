@@ -1,16 +1,14 @@
 """What time alone changes: days that are to be settled or begun, postings that take effect, partitions ahead."""
 
-from datetime import date, datetime, timedelta
-from typing import Final
+from datetime import date, datetime
 
 from sqlalchemy import text
 
 from db.connection import Query, WriteConnection
+from db.days import CATCH_UP
 from db.rows import Row
 from domain.ids import EmployeeId
 from domain.periods import ONE_DAY
-
-CATCH_UP: Final = timedelta(days=31)
 
 _LEAD = Query("upkeep_lead", text("SELECT pg_try_advisory_xact_lock(7394)"))
 _DUE = Query(

@@ -8,7 +8,7 @@ import strawberry
 from strawberry import UNSET
 
 from db.connection import WriteConnection
-from db.days import derive_days
+from db.days import after_latest, derive_days
 from db.punch_writes import insert_punch, lock_employees, presence_at
 from db.rows import DayRow, EmployeeRow, PunchRow
 from domain.attendance.work_days import zone
@@ -103,10 +103,9 @@ async def _check(context: Context, mutation: str, input_: CheckInput, direction:
 
 async def derive_around(connection: WriteConnection, context: Context, punch: PunchRow) -> Punched:
     """Derive the days that a punch can belong to, and say which one it went to."""
-    day = punch.punched_at.date()
-    derived = await derive_days(
-        connection, [punch.employee_id], day - 2 * ONE_DAY, day + ONE_DAY, context.now(), beside=True
-    )
+    day, ids = punch.punched_at.date(), [punch.employee_id]
+    first = await after_latest(connection, ids, day - 2 * ONE_DAY)
+    derived = await derive_days(connection, ids, first, day + ONE_DAY, context.now(), beside=True)
     return Punched(punch.id, punch.employee_id, derived.date_by_punch.get(punch.id))
 
 

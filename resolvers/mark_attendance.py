@@ -1,6 +1,7 @@
 """Marking days: what somebody decides against the punches."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import date as Date
 from typing import Annotated, Final, TypeAlias
 
@@ -146,6 +147,7 @@ async def _overrides(
     if not 0 < len(input_.items) <= MOST_ITEMS:
         shown = f"needed 1 to {MOST_ITEMS} items, got {len(input_.items)}"
         raise problem(ErrorCode.TOO_MANY if input_.items else ErrorCode.INVALID, "input.items", shown)
+    await _look_up(context, input_.items)
     problems: list[UserProblem] = []
     found: dict[DayKey, tuple[int, MarkItem]] = {}
     for index, item in enumerate(input_.items):
@@ -170,6 +172,15 @@ async def _overrides(
         except UserProblem as wrong:
             problems.append(wrong)
     return overrides, problems
+
+
+async def _look_up(context: Context, items: Sequence[MarkItem]) -> None:
+    """Have all employees looked up by one statement; which ids are wrong is told item by item."""
+    ids = []
+    for item in items:
+        with suppress(BadUserInput):
+            ids.append(id_of(item.employee_id, "Employee", "", EmployeeId))
+    await context.load_many(employee_by_id, ids)
 
 
 async def _key(context: Context, item: MarkItem, where: str) -> DayKey:

@@ -9,7 +9,7 @@ import strawberry
 from strawberry import UNSET
 
 from db.connection import WriteConnection
-from db.days import derive_days
+from db.days import after_latest, derive_days
 from db.devices import device_by_code
 from db.punch_writes import BadgePunch, record_device_punches
 from db.rows import DeviceRow
@@ -73,10 +73,9 @@ async def record_punches(info: Info, input: DevicePunches) -> RecordPunchesPaylo
         punches = _punches(context, input)
         recorded = await record_device_punches(connection, device.id, punches)
         for cluster in _clusters(recorded.new):
-            first, last = cluster[0][1].date() - 2 * ONE_DAY, cluster[-1][1].date() + ONE_DAY
-            await derive_days(
-                connection, {employee for employee, _ in cluster}, first, last, context.now(), beside=True
-            )
+            ids = {employee for employee, _ in cluster}
+            first = await after_latest(connection, ids, cluster[0][1].date() - 2 * ONE_DAY)
+            await derive_days(connection, ids, first, cluster[-1][1].date() + ONE_DAY, context.now(), beside=True)
         return Counts(len(recorded.new), recorded.duplicates, recorded.unmatched)
 
     counts, problems = await changed(context, Change("recordPunches", input), Counts, work)

@@ -10,7 +10,7 @@ from strawberry import UNSET
 
 from db.assignment_writes import assignment, beside, insert_assignments, overlapping
 from db.connection import WriteConnection
-from db.days import derive_days, oldest_day
+from db.days import CATCH_UP, derive_days, oldest_day
 from db.employee_writes import (
     employee_for_update,
     insert_employee,
@@ -21,7 +21,6 @@ from db.employee_writes import (
 )
 from db.punch_writes import adopt_unmatched
 from db.rows import EmployeeRow, PostingRow
-from db.upkeep import CATCH_UP
 from domain.attendance.calendar import EVERY_WEEKDAY
 from domain.attendance.work_days import zone
 from domain.enums import EmployeeStatus

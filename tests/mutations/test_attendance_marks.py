@@ -1,6 +1,7 @@
 """Marking days and deriving them again: exact effects, every refusal, all or nothing, retries, dry runs."""
 
 import asyncio
+from collections import Counter
 from typing import Any
 
 import orjson
@@ -16,6 +17,7 @@ from tests.kit.small_company import (
     AUDITOR,
     DEVICE,
     EMPLOYEE,
+    EVERYBODY,
     GRACE,
     HR,
     LEO,
@@ -140,6 +142,18 @@ async def test_refused_items(rig: Rig, user: str, marked: dict[str, Any], wrong:
     if wrong["__typename"] == "Conflict":
         both = await refused(rig, "markAttendance", user, items=[marked, item(GRACE)], reason="why")
         assert both == [wrong]
+
+
+async def test_many_items_are_a_few_statements(fresh_rig: Rig) -> None:
+    query = "mutation($input: MarkAttendanceInput!) { markAttendance(input: $input) { days { status } } }"
+    found = {}
+    for people in (EVERYBODY[:2], EVERYBODY[:11]):
+        input_ = {"items": [item(who, status="HALF_DAY") for who in people], "reason": "storm"}
+        answered = await fresh_rig.execute(query, {"input": input_}, await fresh_rig.viewer(HR))
+        assert len(answered.data["markAttendance"]["days"]) == len(people)
+        found[len(people)] = Counter(answered.sql)
+    assert found[2] == found[11]
+    assert found[11]["employee_by_id"] == 1
 
 
 async def test_refused_as_a_whole(rig: Rig) -> None:

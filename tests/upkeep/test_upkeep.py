@@ -86,6 +86,17 @@ async def test_missed_days_are_caught_up(fresh_rig: Rig) -> None:
     await check_days(fresh_rig)
 
 
+async def test_a_check_in_before_the_upkeep_leaves_no_gap(fresh_rig: Rig) -> None:
+    fresh_rig.clock.forward(days=10)
+    await done(fresh_rig, "checkIn", HR, employeeId=employee(ALEX))
+    punch = {"badgeNo": "B-3", "at": fresh_rig.clock().isoformat(), "direction": "IN"}
+    await done(fresh_rig, "recordPunches", HR, deviceCode="MUM-1", punches=[punch])
+    sql = "SELECT employee_id, count(*) FROM attendance_day WHERE work_date > '2026-03-17' GROUP BY 1 ORDER BY 1"
+    assert await fresh_rig.records(sql) == [(GRACE, 10), (ALEX, 10)]
+    await until_idle(fresh_rig)
+    await check_days(fresh_rig)
+
+
 async def test_after_a_long_pause_somebody_without_recent_days_begins_today(fresh_rig: Rig) -> None:
     await until_idle(fresh_rig, NOW + timedelta(days=60))
     sql = "SELECT CAST(work_date AS text) FROM attendance_day WHERE employee_id = 5 AND work_date > '2026-03-17'"
