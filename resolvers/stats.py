@@ -11,7 +11,7 @@ import strawberry
 
 from db.day_filter import DayFilter
 from db.rows import NodeRow
-from db.stats import Bound, Group, GroupKeys, HeadcountKey, StatKey
+from db.stats import Bound, Group, GroupKeys, Groups, HeadcountKey, StatKey
 from domain.errors import BadUserInput
 from domain.ids import EmployeeId
 from domain.periods import Dates
@@ -155,12 +155,12 @@ async def stats(
     days, dates = await day_filter(context, filter)
     key = _key(context, days, group_by, given(having), given(order_by), limit)
     earlier = await _earlier(context, days, dates) if compare_to_previous else None
-    groups = await context.must(stat_groups, key)
+    groups = await context.must(stat_groups, key) if key.group_by else Groups((), truncated=False)
     totals = await totals_of(context, days)
     previous_totals = await totals_of(context, earlier) if earlier else None
     previous = await _previous(context, key, earlier) if earlier else {}
-    rows = await stat_rows(context, key, groups.groups, previous) if key.group_by else []
-    return StatResult(rows, totals, previous_totals, groups.truncated and bool(key.group_by), context.as_of())
+    rows = await stat_rows(context, key, groups.groups, previous)
+    return StatResult(rows, totals, previous_totals, groups.truncated, context.as_of())
 
 
 async def _earlier(context: Context, days: DayFilter, dates: Dates) -> DayFilter:

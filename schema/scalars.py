@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, date, datetime, time
+from functools import cache
 from typing import Any, Final, TypeVar
 from zoneinfo import available_timezones
 
@@ -45,8 +46,14 @@ def _local_time(text: str) -> time:
     return found
 
 
+@cache
+def _zones() -> frozenset[str]:
+    """The zones of the IANA; `localtime` and its like are a machine's own, which PostgreSQL does not know."""
+    return frozenset(available_timezones()) - {"localtime", "posixrules", "Factory"}
+
+
 def _time_zone(text: str) -> TimeZone:
-    if text not in available_timezones():
+    if text not in _zones():
         raise ValueError
     return TimeZone(text)
 

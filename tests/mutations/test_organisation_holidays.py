@@ -42,7 +42,7 @@ async def remove(rig: Rig, place: str, day: str, user: str = HR) -> Any:
 
 async def seen(rig: Rig) -> Any:
     keys = {"e": employee(GRACE), "l": location(MUMBAI)}
-    found = await rig.data(BOTH, keys, await rig.viewer(HR), repeats={"stats": 2})
+    found = await rig.data(BOTH, keys, await rig.viewer(HR))
     day, totals = found["attendanceDay"], found["stats"]["totals"]
     return (
         (day["dayType"], day["status"], found["employee"]["schedule"][0]["dayType"]),

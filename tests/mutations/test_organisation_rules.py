@@ -77,7 +77,7 @@ DAY_QUERY = """query($e: ID!) {
 
 
 async def seen(rig: Rig, key: int = ALEX) -> Any:
-    found = await rig.data(DAY_QUERY, {"e": employee(key)}, await rig.viewer(HR), repeats={"stats": 2})
+    found = await rig.data(DAY_QUERY, {"e": employee(key)}, await rig.viewer(HR))
     day = found["attendanceDay"]
     return (
         day["lateMinutes"],
