@@ -31,11 +31,12 @@ MOST_LATE: Final = 500
 
 
 class DashboardToday(msgspec.Struct, frozen=True):
-    """The dashboard of a scope at an instant."""
+    """The dashboard of a scope at an instant; `few`: of fewer people than the viewer may see figures of."""
 
     as_of: datetime
     found: Today
     filter: DayFilter
+    few: bool = False
 
     @property
     def in_now(self) -> int:
@@ -47,7 +48,12 @@ async def today(info: Info, scope: Scope = strawberry.UNSET) -> DashboardToday:
     """The present day of everyone whom the viewer may see, each in their own zone."""
     context = info.context
     filter_ = await today_filter(context, scope, context.minute())
-    return DashboardToday(context.as_of(), await context.must(dashboards, TodayKey(filter_)), filter_)
+    found = await context.must(dashboards, TodayKey(filter_))
+    people = sum(sums.days for _, sums in found.by_department)
+    few = context.require_viewer().needs_groups and people < MIN_GROUP_SIZE
+    if few:
+        found = msgspec.structs.replace(found, in_now=0, late_not_in=(), on_leave=())
+    return DashboardToday(context.as_of(), found, filter_, few)
 
 
 def totals(row: strawberry.Parent[DashboardToday], info: Info) -> Metrics:
@@ -97,6 +103,8 @@ async def on_leave(row: strawberry.Parent[DashboardToday], info: Info, first: Fi
 
 async def exceptions_open(row: strawberry.Parent[DashboardToday], info: Info) -> int:
     """Days of the last 31 with a missing punch or an unexplained absence that nobody decided about."""
+    if row.few:
+        return 0
     days = msgspec.structs.replace(row.filter, first=row.filter.last - EXCEPTION_DAYS, today_at=None)
     return await info.context.load(open_exceptions, OpenExceptionsKey(days)) or 0
 

@@ -1,0 +1,58 @@
+"""Cached data never crosses viewers: whoever warmed the cache, everyone gets what they get without one."""
+
+from typing import Any
+
+import pytest
+
+from domain.ids import encode_id
+from tests.kit.rig import Rig
+from tests.kit.small_company import (
+    ADMIN,
+    ANALYST,
+    AUDITOR,
+    DEVICE,
+    EMPLOYEE,
+    EXPIRED,
+    GRACE,
+    HR,
+    HR_OPERATIONS,
+    MANAGER,
+    PAYROLL_MUMBAI,
+)
+
+VIEWERS = (HR, AUDITOR, ANALYST, MANAGER, HR_OPERATIONS, PAYROLL_MUMBAI, EMPLOYEE, EXPIRED, DEVICE, ADMIN)
+QUERIES = [
+    "{ employees { totalCount nodes { fullName email manager { fullName } } } }",
+    "{ attendance(filter: { WEEK }) { totalCount totals { headcount } nodes { id employee { fullName } } } }",
+    "{ stats(filter: { WEEK }, groupBy: [DEPARTMENT]) { rows { keys { label } metrics { headcount } } } }",
+    "{ departments { employees { totalCount nodes { fullName } } stats(WEEK) { headcount workedHours } } }",
+    "{ monthGrid(year: 2026, month: 3) { rows { employee { fullName } codes } } }",
+    "{ today { inNow totals { headcount } lateNotIn { fullName } exceptionsOpen pendingApprovals } }",
+    '{ employee(id: "GRACE") { fullName summary(WEEK) { workedHours } presence { state } } }',
+    '{ node(id: "HER_DAY") { id } }',
+    "{ me { email roles { role } employee { fullName } } }",
+    "{ users { email roles { role } } }",
+]
+MEANT = {
+    "WEEK": 'period: { range: { from: "2026-03-09", to: "2026-03-17" } }',
+    "GRACE": encode_id("Employee", GRACE),
+    "HER_DAY": encode_id("AttendanceDay", f"{GRACE}:2026-03-16"),
+}
+OFTEN = dict.fromkeys(("stats", "headcount", "employee_by_id"), 2)
+
+
+@pytest.mark.parametrize("query", QUERIES)
+async def test_a_warm_cache_answers_everyone_as_an_absent_one_does(rig: Rig, query: str) -> None:
+    for name, meaning in MEANT.items():
+        query = query.replace(name, meaning)
+
+    async def answers() -> list[Any]:
+        found = [await rig.execute(query, viewer=await rig.viewer(email), repeats=OFTEN) for email in VIEWERS]
+        return [(answer.data, [error["message"] for error in answer.errors]) for answer in found]
+
+    first, warm = await answers(), await answers()
+    await rig.uncached()
+    alone = await answers()
+    assert first == alone
+    assert warm == alone
+    assert len({str(answer) for answer in alone}) >= 2  # viewers do differ
