@@ -251,7 +251,8 @@ class Supervisor:
 
     async def _renew_all(self) -> bool:
         self._environment = await self._prepare()
-        for child in [child for child in self._children if child.serves]:
+        # whoever passed the order on comes last, so that it can still tell how it went
+        for child in sorted((child for child in self._children if child.serves), key=lambda child: child.role.watches):
             if child.serves and not await self._renew(child):
                 return False
         return True

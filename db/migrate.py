@@ -75,3 +75,8 @@ def _install_triggers(connection: Connection) -> None:
             text("UPDATE cache_state SET declaration = :today, epoch = epoch + 1, run_id = ''"), {"today": today}
         )
     connection.commit()
+
+
+def newest_migration() -> str | None:
+    """The migration that `upgrade` leads to."""
+    return ScriptDirectory.from_config(alembic_config()).get_current_head()

@@ -50,6 +50,7 @@ class Installation:
         return {
             "up": True,
             "version": server.version,
+            "version_number": server.version_number,
             "answer_ms": round(answered_s * 1e3, 2),
             "uptime_s": round(server.uptime_s),
             "connections": server.connections,
@@ -91,6 +92,7 @@ class Installation:
         return {
             "up": True,
             "version": info.get("valkey_version") or info.get("redis_version", ""),
+            "redis_version": info.get("redis_version", "0"),
             "answer_ms": round(answered_s * 1e3, 2),
             "run_id": info.get("run_id", ""),
             "uptime_s": info.get("uptime_in_seconds", 0),
@@ -98,10 +100,27 @@ class Installation:
             "keys": entries,
             "used_memory_bytes": info.get("used_memory", 0),
             "max_memory_bytes": info.get("maxmemory", 0),
+            "max_memory_policy": info.get("maxmemory_policy", ""),
             "evicted_keys": info.get("evicted_keys", 0),
             "clients": info.get("connected_clients", 0),
             "fence_s": max(fence_ms, 0) / 1000,
         }
+
+    async def clock_differences_s(self) -> dict[str, float]:
+        """How far the clock of each server that answers is ahead of ours."""
+        found = {}
+        if self._database is not None:
+            with suppress(Unavailable):
+                async with self._database.read() as connection:
+                    asked = time.time()
+                    theirs = (await server_state(connection)).clock.timestamp()
+                    found["PostgreSQL"] = theirs - (asked + time.time()) / 2
+        if self._redis is not None:
+            with suppress(RedisError, OSError, TimeoutError):
+                asked = time.time()
+                seconds, microseconds = await self._redis.time()
+                found["Redis"] = seconds + microseconds / 1e6 - (asked + time.time()) / 2
+        return found
 
     async def close(self) -> None:
         """Close the connections."""

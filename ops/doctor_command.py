@@ -1,0 +1,73 @@
+"""`rollcall doctor`: checks the installation and says what to change."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+import typer
+
+from ops.doctor import (
+    Finding,
+    of_clock,
+    of_database,
+    of_machine,
+    of_redis,
+    of_settings,
+    of_status_port,
+)
+from ops.installation import Installation
+from ops.status_client import StatusPort
+from ops.terminal import FAILED, AsJson, NotReachable, console, plain_errors, print_json, run, table
+from web.settings import Settings
+
+COLOURS: Final = {"ok": "green", "note": "cyan", "warning": "yellow", "error": "red"}
+
+
+def doctor(as_json: AsJson = False) -> None:
+    """Check settings, servers, versions, clock, disk, pools and kernel limits; exits 1 when something is an error."""
+    with plain_errors():
+        given = Settings.from_environment()
+    private = given.database.primary_url is None
+    findings = list(run(lambda settings: _findings(settings, private=private)))
+    failed = any(finding.level == "error" for finding in findings)
+    if as_json:
+        print_json({"ok": not failed, "findings": [_plain(finding) for finding in findings]})
+    else:
+        rows = [
+            (f"[{COLOURS[finding.level]}]{finding.level}[/]", finding.about, finding.found, finding.change)
+            for finding in findings
+        ]
+        console().print(table("", ("", "", "found", "change"), rows))
+    if failed:
+        raise typer.Exit(FAILED)
+
+
+def _plain(finding: Finding) -> dict[str, str]:
+    return {"level": finding.level, "about": finding.about, "found": finding.found, "change": finding.change}
+
+
+async def _findings(settings: Settings, *, private: bool) -> list[Finding]:
+    from db.migrate import newest_migration
+
+    looker = Installation(settings)
+    try:
+        servers = await looker.look()
+        differences_s = await looker.clock_differences_s()
+    finally:
+        await looker.close()
+    port = StatusPort(settings)
+    health: Mapping[str, Any] | None
+    try:
+        health = port.get("/cluster/health")
+    except NotReachable:
+        health = None
+
+    def everything() -> Iterator[Finding]:
+        yield from of_settings(settings, private=private)
+        yield from of_machine(settings)
+        yield from of_database(settings, servers["database"], newest_migration())
+        yield from of_redis(settings, servers["redis"])
+        for name, difference_s in differences_s.items():
+            yield of_clock(name, difference_s)
+        yield of_status_port(health, port.address)
+
+    return list(everything())

@@ -1,0 +1,75 @@
+"""`rollcall cache health`: usable or not, and why not."""
+
+import asyncio
+from collections.abc import Iterator
+from secrets import token_hex
+
+import pytest
+
+from cache.second_level import SecondLevelCache
+from cache.server import Server
+from db.database import Database
+from loaders.drain import drain_once
+from ops.cache_command import problems
+from tests.kit.databases import Databases
+from tests.kit.rig import PATIENCE
+from tests.ops.commands import answered, rollcall
+
+DATABASE = {"up": True, "cache_run_id": "a", "outbox_age_s": 0.0}
+REDIS = {"up": True, "fence_s": 1.5, "run_id": "a"}
+
+
+@pytest.fixture(scope="module")
+def url(databases: Databases) -> Iterator[str]:
+    made = databases.new()
+    yield made
+    databases.drop(made)
+
+
+def drain(url: str, redis_url: str, prefix: str) -> None:
+    async def once() -> None:
+        database, cache = Database(url), SecondLevelCache(Server(redis_url, PATIENCE), prefix)
+        try:
+            assert await drain_once(database, cache)
+        finally:
+            await cache.close()
+            await database.close()
+
+    asyncio.run(once())
+
+
+def test_usable_while_a_service_drains(url: str, databases: Databases) -> None:
+    prefix = f"test-{token_hex(6)}"
+    given = {"DATABASE_URL": url, "REDIS_URL": databases.redis_url, "CACHE_PREFIX": prefix}
+    before = rollcall("cache", "health", "--json", **given)
+    assert before.exit_code == 1
+    assert answered(before)["problems"][0] == "the fence has lapsed: no service drains the outbox (is one running?)"
+    drain(url, databases.redis_url, prefix)
+    after = rollcall("cache", "health", "--json", **given)
+    found = answered(after)
+    assert (found["usable"], found["problems"], after.exit_code) == (True, [], 0)
+    assert 0 < found["redis"]["fence_s"] <= 2
+    assert found["database"]["outbox_rows"] == 0
+
+
+@pytest.mark.parametrize(
+    ("database", "redis", "expected"),
+    [
+        ({}, {}, []),
+        ({"cache_suspended": True}, {}, ["a writer suspended the cache a moment ago, since Redis did not answer it"]),
+        ({"outbox_age_s": 9.0}, {}, ["the outbox was not drained for 9 s"]),
+        ({"cache_run_id": "b"}, {}, ["the fence was made on another Redis than REDIS_URL names"]),
+        ({"up": False, "error": "gone"}, {}, ["gone"]),
+        ({}, {"up": False, "error": "no answer"}, ["no answer"]),
+        ({}, {"up": False, "off": True}, ["the cache is off: set REDIS_URL, and CACHE=on"]),
+    ],
+)
+def test_problems(database: dict[str, object], redis: dict[str, object], expected: list[str]) -> None:
+    assert problems({"database": DATABASE | database, "redis": REDIS | redis}) == expected
+
+
+def test_nothing_answers() -> None:
+    given = {"DATABASE_URL": "postgresql://u:geheim@127.0.0.1:1/x", "REDIS_URL": "redis://:geheim@127.0.0.1:1/0"}
+    result = rollcall("cache", "health", **given)
+    assert result.exit_code == 3
+    assert result.output == "the database cannot be reached now, and Redis does not answer (ConnectionError)\n"

@@ -1,0 +1,74 @@
+"""`rollcall db`: migrations and slow statements, from PostgreSQL's own record and from ours."""
+
+import asyncio
+import os
+
+from sqlalchemy.engine import make_url
+
+from db.migrate import newest_migration
+from ops.db_command import COUNTED_BY_POSTGRESQL, COUNTED_BY_US
+from tests.cluster.conftest import Start, start
+from tests.cluster.load import ask_once
+from tests.cluster.test_status import watched
+from tests.kit.databases import Databases
+from tests.ops.commands import answered, rollcall, rollcall_beside
+from tests.ops.test_user import rows
+
+__all__ = ["start"]
+
+
+def test_migrate_an_empty_database_and_once_more(databases: Databases) -> None:
+    url = databases.url_of(f"test_{os.getpid()}_bare")
+    name = make_url(url).database
+    asyncio.run(databases._run(f'CREATE DATABASE "{name}"'))
+    try:
+        first = answered(rollcall("db", "migrate", "--json", DATABASE_URL=url, CACHE="off"))
+        assert first == {"from": None, "to": newest_migration()}
+        again = rollcall("db", "migrate", DATABASE_URL=url, CACHE="off")
+        assert again.output == f"the database stands at migration {newest_migration()} already\n"
+    finally:
+        databases.drop(url)
+
+
+def test_postgresqls_own_record(databases: Databases) -> None:
+    url = databases.new()
+    given = {"DATABASE_URL": url, "CACHE": "off"}
+    try:
+        for number in (1, 2, 3):
+            rows(url, f"SELECT {number} AS marker_of_this_test")
+        found = answered(rollcall("db", "slow-query", "report", "--json", "--most", 500, **given))
+        stats = answered(rollcall("db", "slow-query", "stats", "--json", **given))
+    finally:
+        databases.drop(url)
+    assert (found["source"], found["latest"]) == (COUNTED_BY_POSTGRESQL, None)
+    [marked] = [of for of in found["statements"] if "marker_of_this_test" in of["statement"]]
+    assert (marked["statement"], marked["calls"], marked["rows"]) == ("SELECT $1 AS marker_of_this_test", 3, 3)
+    assert stats["calls"] >= sum(of["calls"] for of in found["statements"])
+
+
+async def test_our_own_record_where_the_extension_is_missing(start: Start, databases: Databases) -> None:
+    cluster = await watched(start, CLUSTER_WORKERS=1)
+    for milliseconds in (250, 750):
+        await ask_once(cluster.port, f"/?slow_ms={milliseconds}")
+    url = databases.url_of(f"test_{os.getpid()}_plain")
+    await databases._run(f'CREATE DATABASE "{make_url(url).database}" TEMPLATE template0')
+    given = {"DATABASE_URL": url, "CACHE": "off", "STATUS_PORT": cluster.status_port}
+    try:
+        async with asyncio.timeout(10):
+            while True:
+                found = answered(await rollcall_beside("db", "slow-query", "report", "--json", **given))
+                if len(found["latest"]) == 2:
+                    break
+        shown = await rollcall_beside("db", "slow-query", "report", **given)
+        stopped = await rollcall_beside("db", "slow-query", "report", **(given | {"STATUS_PORT": 1}))
+    finally:
+        await asyncio.to_thread(databases.drop, url)
+    assert found["source"] == COUNTED_BY_US
+    [statement] = found["statements"]
+    assert (statement["statement"], statement["calls"], statement["total_ms"]) == ("example_slow", 2, 1000.0)
+    assert [(slow["name"], slow["ms"]) for slow in found["latest"]] == [
+        ("example_slow", 250.0),
+        ("example_slow", 750.0),
+    ]
+    assert "pg_stat_statements is not there" in shown.stdout
+    assert stopped.exit_code == 3
