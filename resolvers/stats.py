@@ -155,12 +155,15 @@ async def stats(
     days, dates = await day_filter(context, filter)
     key = _key(context, days, group_by, given(having), given(order_by), limit)
     earlier = await _earlier(context, days, dates) if compare_to_previous else None
-    groups = await context.must(stat_groups, key) if key.group_by else Groups((), truncated=False)
-    totals = await totals_of(context, days)
+    groups, totals = await asyncio.gather(_groups(context, key), totals_of(context, days))
     previous_totals = await totals_of(context, earlier) if earlier else None
     previous = await _previous(context, key, earlier) if earlier else {}
     rows = await stat_rows(context, key, groups.groups, previous)
     return StatResult(rows, totals, previous_totals, groups.truncated, context.as_of())
+
+
+async def _groups(context: Context, key: StatKey) -> Groups:
+    return await context.must(stat_groups, key) if key.group_by else Groups((), truncated=False)
 
 
 async def _earlier(context: Context, days: DayFilter, dates: Dates) -> DayFilter:

@@ -6,10 +6,12 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+from domain.errors import RollcallError
+
 POSTGRES_PROGRAMS = ("postgres", "initdb", "pg_ctl", "psql")
 
 
-class EmbeddedServerError(Exception):
+class EmbeddedServerError(RollcallError):
     """The embedded servers cannot run here; the message says what to do."""
 
 
