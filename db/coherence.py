@@ -42,6 +42,7 @@ _MOVE: Final = Query(
     text("""
     UPDATE cache_state SET epoch = ('x' || substr(md5(gen_random_uuid()::text), 1, 15))::bit(60)::bigint,
       holds_from = CASE WHEN run_id IN (:run_id, :nowhere) THEN holds_from
+                        WHEN suspended_until > clock_timestamp() THEN suspended_from + CAST(:grace AS interval)
                         ELSE clock_timestamp() + CAST(:grace AS interval) END,
       run_id = :run_id, server = :server RETURNING epoch"""),
 )

@@ -31,12 +31,16 @@ async def drain_once(database: Database, cache: SecondLevelCache) -> bool:
     run_id, clock_ms = await cache.server.clock_ms()  # before the outbox is read: the fence promises what it had then
     async with database.transaction() as connection:
         state = await coherence.lead(connection)
-        if state is None or state.suspended:
+        if state is None:
             return False
         announced = await coherence.announce(connection, state)
         if not announced:
-            fence = Fence(run_id, await _epoch(connection, state, run_id), state.declaration, clock_ms)
-            await cache.renew(fence, *await coherence.drain(connection, fence.epoch))
+            # also while the cache is suspended, or the writers that cannot hold would suspend it for ever
+            epoch = await _epoch(connection, state, run_id)
+            if state.suspended:
+                return False
+            fence = Fence(run_id, epoch, state.declaration, clock_ms)
+            await cache.renew(fence, *await coherence.drain(connection, epoch))
     return await drain_once(database, cache) if announced else True
 
 
