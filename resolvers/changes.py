@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -140,6 +141,11 @@ def text_of(value: str | None, where: str, most: int = 200) -> str:
     if any(ord(character) < 32 for character in found):
         raise invalid(where, "needed a text without control characters")
     return found
+
+
+def shown(at: datetime) -> str:
+    """An instant as the API writes it."""
+    return f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def _hash(input_: object) -> bytes:

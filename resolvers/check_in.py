@@ -22,7 +22,7 @@ from loaders.employees import employee_by_id
 from loaders.locations import location_by_id
 from loaders.punches import punch_by_id
 from resolvers.arguments import given, id_of
-from resolvers.changes import Change, UserErrorValue, changed, forbidden, invalid, not_found, problem
+from resolvers.changes import Change, UserErrorValue, changed, forbidden, invalid, not_found, problem, shown
 from resolvers.context import Context, Info
 from resolvers.inputs import ID
 
@@ -137,11 +137,11 @@ def _instant(context: Context, input_: CheckInput, employee: EmployeeRow) -> dat
     if at is None:
         return now.replace(microsecond=0)
     if at > now + CLOCK_MARGIN:
-        raise problem(ErrorCode.FUTURE_TIME, "input.at", "needed an instant that has come")
+        raise problem(ErrorCode.FUTURE_TIME, "input.at", f"needed an instant that has come, got {shown(at)}")
     own = employee.id == context.require_viewer().employee_id
     if at < now - (OWN_DELAY if own else MANAGED_DELAY):
         limit = "one day" if own else "400 days"
-        raise invalid("input.at", f"needed an instant of the last {limit}; ask for a correction of older ones")
+        raise invalid("input.at", f"needed an instant of the last {limit}, got {shown(at)}; ask for a correction")
     return at
 
 

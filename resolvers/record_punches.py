@@ -18,7 +18,7 @@ from domain.errors import ErrorCode, UserProblem
 from domain.ids import EmployeeId
 from domain.periods import ONE_DAY
 from resolvers.arguments import given
-from resolvers.changes import Change, Problems, UserErrorValue, changed, forbidden, invalid, not_found, problem
+from resolvers.changes import Change, Problems, UserErrorValue, changed, forbidden, invalid, not_found, problem, shown
 from resolvers.context import Context, Info
 from resolvers.inputs import ID
 
@@ -108,8 +108,8 @@ async def _device(context: Context, connection: WriteConnection, code: str) -> D
 def _punches(context: Context, input_: RecordPunchesInput) -> list[BadgePunch]:
     """The punches, all of them good."""
     if len(input_.punches) > MOST_PUNCHES:
-        shown = f"needed at most {MOST_PUNCHES} punches at once, got {len(input_.punches)}"
-        raise problem(ErrorCode.TOO_MANY, "input.punches", shown)
+        message = f"needed at most {MOST_PUNCHES} punches at once, got {len(input_.punches)}"
+        raise problem(ErrorCode.TOO_MANY, "input.punches", message)
     now = context.now()
     problems = [wrong for index, punch in enumerate(input_.punches) if (wrong := _problem(punch, index, now))]
     if problems:
@@ -130,7 +130,7 @@ def _problem(punch: PunchInput, index: int, now: datetime) -> UserProblem | None
     if not 0 < len(punch.badge_no.strip()) <= LONGEST_BADGE:
         return invalid(f"{where}.badgeNo", f"needed 1 to {LONGEST_BADGE} characters, got {len(punch.badge_no)}")
     if punch.at > now + CLOCK_MARGIN:
-        return problem(ErrorCode.FUTURE_TIME, f"{where}.at", "needed an instant that has come; is the clock right?")
+        return problem(ErrorCode.FUTURE_TIME, f"{where}.at", f"needed an instant that has come, got {shown(punch.at)}")
     if punch.at < now - OLDEST:
-        return invalid(f"{where}.at", f"needed an instant of the last {OLDEST.days} days")
+        return invalid(f"{where}.at", f"needed an instant of the last {OLDEST.days} days, got {shown(punch.at)}")
     return None

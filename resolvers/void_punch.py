@@ -7,6 +7,7 @@ import strawberry
 from db.connection import WriteConnection
 from db.punch_writes import lock_employees, punch_for_update, void_punch
 from db.rows import PunchRow
+from domain.attendance.work_days import zone
 from domain.enums import PunchSource
 from domain.errors import ErrorCode
 from domain.ids import PunchId
@@ -28,10 +29,12 @@ async def void(info: Info, id: PunchToVoid, reason: Reason) -> CheckPayload:
     async def work(connection: WriteConnection) -> Punched:
         why = text_of(reason, "reason", 500)
         punch = await _punch(context, connection, PunchId(id_of(id, "Punch", "id", int)))
+        if punch.voided:  # such punches are shown on their own date
+            employee = await context.must(employee_by_id, punch.employee_id)
+            return Punched(punch.id, employee.id, punch.punched_at.astimezone(zone(employee.time_zone)).date())
         before = await derive_around(connection, context, punch)
-        if not punch.voided:
-            await void_punch(connection, punch, viewer.user_id, why, context.now())
-            await derive_around(connection, context, punch)
+        await void_punch(connection, punch, viewer.user_id, why, context.now())
+        await derive_around(connection, context, punch)
         return before
 
     return await payload_of(context, *await changed(context, Change("voidPunch", [id, reason]), Punched, work))

@@ -150,14 +150,18 @@ NOT_IN = problem("GenericUserError", "NOT_CHECKED_IN", "Alex Kim is not checked 
             "checkIn",
             HR,
             {"employeeId": employee(ALEX), "at": "2026-03-17T05:02:01Z"},
-            invalid("input.at: needed an instant that has come", "input", "at", code="FUTURE_TIME"),
+            invalid(
+                "input.at: needed an instant that has come, got 2026-03-17T05:02:01Z", "input", "at", code="FUTURE_TIME"
+            ),
         ),
         (
             "checkIn",
             EMPLOYEE,
             {"at": "2026-03-16T04:59:59Z"},
             invalid(
-                "input.at: needed an instant of the last one day; ask for a correction of older ones", "input", "at"
+                "input.at: needed an instant of the last one day, got 2026-03-16T04:59:59Z; ask for a correction",
+                "input",
+                "at",
             ),
         ),
         (
@@ -165,7 +169,9 @@ NOT_IN = problem("GenericUserError", "NOT_CHECKED_IN", "Alex Kim is not checked 
             HR,
             {"employeeId": employee(ALEX), "at": "2025-02-10T04:59:59Z"},
             invalid(
-                "input.at: needed an instant of the last 400 days; ask for a correction of older ones", "input", "at"
+                "input.at: needed an instant of the last 400 days, got 2025-02-10T04:59:59Z; ask for a correction",
+                "input",
+                "at",
             ),
         ),
         (
@@ -345,7 +351,7 @@ async def test_a_voided_punch_stays_and_counts_no_longer(fresh_rig: Rig) -> None
     assert presence == {"employee": {"presence": {"state": "LATE_NOT_IN", "since": None}}}
     before = await contents(fresh_rig)
     again = await voided(fresh_rig, HR, id_, "another reason")
-    assert again["punch"] == found["punch"]
+    assert again == found
     assert await contents(fresh_rig) == before
     await check_days(fresh_rig)
     await done(fresh_rig, "checkIn", HR, employeeId=employee(GRACE), at="2026-03-17T03:30:00Z")

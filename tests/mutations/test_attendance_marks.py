@@ -177,6 +177,7 @@ async def test_refused_as_a_whole(rig: Rig) -> None:
 
 
 async def test_a_locked_day_stays(fresh_rig: Rig) -> None:
+    """Not even a punch or a recompute moves it; the punch is kept."""
     async with fresh_rig.rows() as rows:
         sql = "UPDATE attendance_day SET locked = true WHERE employee_id = 5 AND work_date = '2026-03-16'"
         await rows.run(f"{sql} RETURNING version")
@@ -184,6 +185,17 @@ async def test_a_locked_day_stays(fresh_rig: Rig) -> None:
         "GenericUserError", "PERIOD_LOCKED", "input.items[0].date: its pay period is locked", *WHERE, "date"
     )
     assert await refused(fresh_rig, "markAttendance", HR, items=[item(ALEX)], reason="why") == [locked]
+    before = await contents(fresh_rig)
+    late = await done(fresh_rig, "checkOut", HR, employeeId=employee(GRACE), at="2026-03-17T04:00:00Z")
+    assert late["punch"]["direction"] == "OUT"
+    back = await done(fresh_rig, "checkIn", HR, employeeId=employee(ALEX), at="2026-03-16T13:00:00Z")
+    assert (back["day"]["id"], back["day"]["lastOut"]) == (day(ALEX, "2026-03-16"), {"local": "2026-03-16T18:00"})
+    assert (await recomputed(fresh_rig, HR, MARCH))["changed"] == 0
+    after = await contents(fresh_rig)
+    assert len(after["punch"]) == len(before["punch"]) + 2
+    assert [row for row in after["attendance_day"] if row.startswith("(5,2026-03-16,")] == [
+        row for row in before["attendance_day"] if row.startswith("(5,2026-03-16,")
+    ]
 
 
 async def test_what_can_be_written_is_written_when_asked(fresh_rig: Rig) -> None:
