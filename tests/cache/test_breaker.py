@@ -1,0 +1,96 @@
+"""The breaker: closed, open for a pause that doubles, and one probe."""
+
+import asyncio
+
+import pytest
+
+from cache.breaker import Breaker, BreakerOpen
+
+
+class Time:
+    now_s = 100.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+@pytest.fixture
+def time() -> Time:
+    return Time()
+
+
+def fail(breaker: Breaker) -> None:
+    with pytest.raises(OSError), breaker.attempt():
+        raise OSError
+
+
+def test_it_opens_at_the_first_failure_and_closes_at_the_first_success(time: Time) -> None:
+    breaker = Breaker(time)
+    fail(breaker)
+    assert breaker.state == "open"
+    with pytest.raises(BreakerOpen), breaker.attempt():
+        raise AssertionError("nothing is sent")
+    time.now_s += 0.3
+    assert breaker.state == "half-open"
+    with breaker.attempt():
+        pass
+    assert breaker.state == "closed"
+
+
+def test_one_probe_is_let_through(time: Time) -> None:
+    breaker = Breaker(time)
+    fail(breaker)
+    time.now_s += 0.3
+    with breaker.attempt():
+        with pytest.raises(BreakerOpen), breaker.attempt():
+            raise AssertionError("a second probe")
+        assert breaker.state == "half-open"
+    with breaker.attempt():
+        pass
+
+
+def test_the_pause_doubles_up_to_five_seconds(time: Time) -> None:
+    breaker, pauses = Breaker(time), []
+    for _ in range(6):
+        fail(breaker)
+        begun = time.now_s
+        while breaker.state == "open":
+            time.now_s += 0.05
+        pauses.append(round(time.now_s - begun, 2))
+    assert pauses == [pytest.approx(pause, abs=0.06) for pause in (0.3, 0.6, 1.2, 2.4, 4.8, 5.0)]
+
+
+def test_what_was_sent_before_it_opened_does_not_make_the_pause_longer(time: Time) -> None:
+    breaker = Breaker(time)
+    with pytest.raises(OSError), breaker.attempt():
+        fail(breaker)
+        time.now_s += 0.2
+        raise OSError
+    time.now_s += 0.1
+    assert breaker.state == "half-open"
+
+
+def test_a_late_failure_does_not_let_a_second_probe_through(time: Time) -> None:
+    breaker = Breaker(time)
+    early = breaker.attempt()
+    early.__enter__()
+    fail(breaker)
+    time.now_s += 0.3
+    with breaker.attempt():
+        early.__exit__(OSError, OSError(), None)
+        with pytest.raises(BreakerOpen), breaker.attempt():
+            raise AssertionError("a second probe")
+
+
+def test_a_cancelled_attempt_says_nothing(time: Time) -> None:
+    breaker = Breaker(time)
+    with pytest.raises(asyncio.CancelledError), breaker.attempt():
+        raise asyncio.CancelledError
+    assert breaker.state == "closed"
+    fail(breaker)
+    time.now_s += 0.3
+    with pytest.raises(asyncio.CancelledError), breaker.attempt():
+        raise asyncio.CancelledError
+    with breaker.attempt():
+        pass
+    assert breaker.state == "closed"
