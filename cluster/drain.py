@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from cluster.child import Command
 from cluster.connection import Connection, current_connection
+from cluster.http2 import tell_everyone_to_go
 from cluster.listener import QUEUE_LENGTH
 
 Scope = MutableMapping[str, Any]
@@ -106,6 +107,7 @@ class Drain:
         """Stop accepting and wait for what is open: every connection on LEAVE, requests in flight on STOP."""
         for server in self._servers:
             server.close()  # the socket itself stays open in the supervisor: nobody is refused
+        await tell_everyone_to_go()
         quiet_since_s = time.monotonic()
         end_s = quiet_since_s + self._limit.total_seconds()
         while self.connections and time.monotonic() < end_s:

@@ -16,6 +16,7 @@ from hypercorn.config import Config
 
 from cluster.child import Orders, Report, begin, fail, load
 from cluster.drain import Application, Drain
+from cluster.http2 import polite_http2
 from cluster.vitals import beat, vitals
 from domain.errors import RollcallError
 from web.settings import ClusterSettings, Settings
@@ -47,7 +48,7 @@ async def serve_until_drained(
     application: Application, listen_fd: int, settings: ClusterSettings, drain: Drain
 ) -> None:
     """Serve until the drain is finished; raises StartFailed when the application's lifespan does."""
-    with drain.watching_listeners():
+    with drain.watching_listeners(), polite_http2():
         try:
             await serve(
                 drain.around(application),  # type: ignore[arg-type]

@@ -1,0 +1,68 @@
+"""HTTP/2 connections that end in good order: GOAWAY first, and every stream that still arrives is answered.
+
+hypercorn closes the state of a connection together with its GOAWAY, which cuts the streams that are open on it: when it
+shuts down, and after keep_alive_max_requests.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+from weakref import WeakSet
+
+import hypercorn.protocol
+from hypercorn.events import RawData
+from hypercorn.protocol.h2 import H2Protocol
+from hyperframe.frame import GoAwayFrame
+
+LAST_STREAM: Final = 2**31 - 1
+"""Named in the GOAWAY: whatever the client has sent by then will be answered (RFC 9113, 6.8)."""
+
+
+class PoliteH2Protocol(H2Protocol):
+    """hypercorn's HTTP/2, which says GOAWAY without closing."""
+
+    open: Final["WeakSet[PoliteH2Protocol]"] = WeakSet()
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        self._said_goaway = False
+        self._requests = 0
+        super().__init__(*arguments, **options)
+        self.open.add(self)
+
+    @property
+    def keep_alive_requests(self) -> int:
+        """Always 0 for hypercorn, whose way to end a connection is switched off by that."""
+        return 0
+
+    @keep_alive_requests.setter
+    def keep_alive_requests(self, value: int) -> None:
+        self._requests += value
+
+    async def stream_send(self, event: Any) -> None:
+        """Answer as before; past its number of requests the client is told to connect anew."""
+        await super().stream_send(event)
+        if self._requests > self.config.keep_alive_max_requests:
+            await self.say_goaway()
+
+    async def say_goaway(self) -> None:
+        """Tell the client to open no more streams here."""
+        if not self._said_goaway and not self.closed:
+            self._said_goaway = True
+            await self.send(RawData(GoAwayFrame(0, last_stream_id=LAST_STREAM).serialize()))
+
+
+@contextmanager
+def polite_http2() -> Iterator[None]:
+    """Within it hypercorn serves HTTP/2 in our way."""
+    module: Any = hypercorn.protocol
+    module.H2Protocol = PoliteH2Protocol
+    try:
+        yield
+    finally:
+        module.H2Protocol = H2Protocol
+
+
+async def tell_everyone_to_go() -> None:
+    """Say GOAWAY on every connection."""
+    for connection in list(PoliteH2Protocol.open):
+        await connection.say_goaway()
