@@ -9,11 +9,12 @@ import json
 import os
 import sys
 from collections.abc import Mapping
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, nullcontext, suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cluster.folder import claimed
 from cluster.in_process import serve_in_process
 from cluster.journal import open_journal
 from cluster.listener import bind, bound
@@ -140,7 +141,9 @@ def main() -> int:
         settings = Settings.from_environment()
         listener = bind(settings.server.host, settings.server.port)
         status_listener = bound(settings.server.status_host, settings.server.status_port, "STATUS_")
-        return asyncio.run(serve(settings, listener, status_listener))
+        private = settings.database.primary_url is None or settings.redis.shared_url is None
+        with claimed(settings.server.data_dir) if private else nullcontext():
+            return asyncio.run(serve(settings, listener, status_listener))
     except RollcallError as error:
         sys.stderr.write(f"{error.message}\n")
         return EXIT_CODE_OF_WRONG_SETTINGS
