@@ -51,7 +51,12 @@ _KEYS = "unnest(CAST(:employees AS bigint[]), CAST(:dates AS date[])) AS k (empl
 _IS_KEY = "employee_id = k.employee AND work_date = k.on_date"
 _DELETE = Query("day_delete", text(f"DELETE FROM attendance_day USING {_KEYS} WHERE {_IS_KEY}"))
 _COLUMNS_SQL = ", ".join(DAY_COLUMNS)
-_BY_KEYS = Query("day_by_key", text(f"SELECT {_COLUMNS_SQL} FROM {_KEYS} JOIN attendance_day ON {_IS_KEY}"))
+_BY_KEYS = Query(
+    "day_by_key",
+    text(f"""
+    SELECT {_COLUMNS_SQL} FROM {_KEYS} JOIN attendance_day ON {_IS_KEY}
+    WHERE work_date BETWEEN CAST(:first AS date) AND CAST(:last AS date)"""),
+)
 
 _OLDEST = Query("day_oldest", text("SELECT min(work_date) FROM attendance_day WHERE employee_id = :id"))
 
@@ -227,4 +232,6 @@ async def oldest_day(connection: ReadConnection, employee_id: EmployeeId) -> dat
 async def days_by_key(connection: ReadConnection, keys: Sequence[DayKey]) -> dict[DayKey, DayRow]:
     """Days by (employee, date)."""
     employees, dates = zip(*keys, strict=True)
-    return {row.key: row for row in await connection.all(_BY_KEYS, DayRow, employees=employees, dates=dates)}
+    around = {"first": min(dates), "last": max(dates)}  # lets partitions be left out
+    rows = await connection.all(_BY_KEYS, DayRow, employees=employees, dates=dates, **around)
+    return {row.key: row for row in rows}
