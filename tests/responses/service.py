@@ -35,14 +35,15 @@ GRAPHQL: Final = "application/graphql-response+json"
 class Service:
     """One process of the service; made by `open_service`."""
 
-    def __init__(self, url: str, redis_url: str | None, clock: Clock, response_bytes: int) -> None:
+    def __init__(self, url: str, redis_url: str | None, clock: Clock, prefix: str, response_bytes: int) -> None:
         settings = settings_with(
             database=DatabaseSettings(DATABASE_URL=SecretStr(url)),
             redis=RedisSettings(REDIS_URL=redis_url and SecretStr(redis_url), REDIS_TIMEOUT_MS=PATIENCE_MS),
-            cache=CacheSettings(CACHE_PREFIX=f"test-{token_hex(6)}", RESPONSE_CACHE_BYTES=response_bytes),
+            cache=CacheSettings(CACHE_PREFIX=prefix, RESPONSE_CACHE_BYTES=response_bytes),
             auth=AuthSettings(AUTH_PRIVATE_KEY=SecretStr(orjson.dumps(KEY.as_dict(private=True)).decode())),
         )
         self.clock = clock
+        self.prefix = prefix
         self.resources = Resources(settings, clock)
         self._tokens = open_tokens(settings)
         self.app = create_app(
@@ -54,7 +55,7 @@ class Service:
             routes=self.resources.routes(),
         )
         self.client = Client(self.app)
-        self._users: dict[str, tuple[int, int]] = {}
+        self.users: dict[str, tuple[int, int]] = {}
 
     @property
     def responses(self) -> Any:
@@ -109,12 +110,16 @@ class Service:
         """The global id of a user."""
         return encode_id("User", (await self._user(email))[0])
 
+    def sign_in_again(self, email: str) -> None:
+        """Let the next token be of the user's epoch of then."""
+        self.users.pop(email, None)
+
     async def _user(self, email: str) -> tuple[int, int]:
-        if email not in self._users:
+        if email not in self.users:
             sql = "SELECT id, token_epoch FROM app_user WHERE email = CAST(:email AS citext)"
             async with self.resources.database.read() as connection:
-                [self._users[email]] = await connection.records(Query("kit", text(sql)), email=email)
-        return self._users[email]
+                [self.users[email]] = await connection.records(Query("kit", text(sql)), email=email)
+        return self.users[email]
 
     # ------------------------------------------------------------------------------------------------------- writing
 
@@ -151,10 +156,17 @@ async def _drain_until(stop: asyncio.Event, service: Service) -> None:
 
 @asynccontextmanager
 async def open_service(
-    url: str, redis_url: str | None, clock: Clock, *, response_bytes: int = 32_000_000, drains: bool = True
+    url: str,
+    redis_url: str | None,
+    clock: Clock,
+    *,
+    prefix: str = "",
+    response_bytes: int = 32_000_000,
+    drains: bool = True,
 ) -> AsyncIterator[Service]:
     """A service whose cache is kept coherent; without `redis_url` it is the truth, since it caches nothing."""
-    service, stop, drain = Service(url, redis_url, clock, response_bytes), asyncio.Event(), None
+    service = Service(url, redis_url, clock, prefix or f"test-{token_hex(6)}", response_bytes)
+    stop, drain = asyncio.Event(), None
     if redis_url and drains:
         assert await drain_once(service.resources.database, service.resources.cache), "another process leads the drain"
         drain = asyncio.create_task(_drain_until(stop, service))
