@@ -78,20 +78,3 @@ LEFT_OUT: Final[Mapping[str, str]] = {
     ),
     **dict.fromkeys(("ChangeKind", "AttendanceChange", "Subscription"), SUBSCRIPTIONS),
 }
-
-UNDER_WAY: Final = frozenset(
-    {
-        *("UserError", "ErrorCode", "InvalidInput", "Forbidden", "Conflict", "Overlap", "GenericUserError"),
-        *("CheckInput", "CheckPayload", "PunchInput", "RecordPunchesInput", "RecordPunchesPayload", "MarkItem"),
-        *("MarkAttendanceInput", "MarkAttendancePayload", "AssignShiftInput", "AssignShiftPayload"),
-        *("EmployeeInput", "EmployeePayload", "GrantInput", "UserPayload", "RecomputePayload", "DepartmentInput"),
-        *("DepartmentPayload", "LocationInput", "LocationPayload", "ShiftInput", "ShiftPayload", "ShiftRuleInput"),
-        *("ShiftRulePayload", "HolidayInput", "HolidayPayload", "Mutation"),
-        *("Mutation.saveDepartment", "Mutation.saveLocation", "Mutation.saveShift", "Mutation.saveShiftRule"),
-        *("Mutation.saveHoliday", "Mutation.removeHoliday", "Mutation.checkIn", "Mutation.checkOut"),
-        *("Mutation.recordPunches", "Mutation.voidPunch", "Mutation.markAttendance", "Mutation.assignShift"),
-        *("Mutation.saveEmployee", "Mutation.grantRole", "Mutation.revokeRole", "Mutation.setUserActive"),
-        "Mutation.recompute",
-    }
-)
-"""Being written now: may be there or not, but as the contract has it. To be emptied when the mutations are whole."""
