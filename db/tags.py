@@ -15,25 +15,29 @@ MOST_TAGS: Final = 500
 
 
 class Tag:
-    """A template of tags over one table: columns by name, and named SQL expressions over the row `r`."""
+    """A template of tags over one table: columns by name, and named SQL expressions over the row `r`.
 
-    def __init__(self, table: str, *columns: str, **expressions: str) -> None:
+    `of` is the table that the tags are named after, another one than `table` when that is only summed up from it.
+    """
+
+    def __init__(self, table: str, *columns: str, of: str | None = None, **expressions: str) -> None:
         self.table = table
+        self.subject = of or table
         self.parts: Mapping[str, str] = {column: f"r.{column}::text" for column in columns} | expressions
 
     def __call__(self, *values: object) -> str:
         """The tag for values in the order of the parts; without parts the tag of any change of the table."""
         if not self.parts:
-            return f"{self.table}.any"
-        return f"{self.table}." + "&".join(f"{name}={value}" for name, value in zip(self.parts, values, strict=True))
+            return f"{self.subject}.any"
+        return f"{self.subject}." + "&".join(f"{name}={value}" for name, value in zip(self.parts, values, strict=True))
 
     @property
     def sql(self) -> str:
         """The expression by which a trigger computes the tag of a row."""
         if not self.parts:
-            return f"'{self.table}.any'"
+            return f"'{self.subject}.any'"
         pieces = [
-            f"'{'&' if i else self.table + '.'}{name}=' || {sql}" for i, (name, sql) in enumerate(self.parts.items())
+            f"'{'&' if i else self.subject + '.'}{name}=' || {sql}" for i, (name, sql) in enumerate(self.parts.items())
         ]
         return " || ".join(pieces)
 
@@ -66,6 +70,9 @@ DAY_EMPLOYEE_MONTH = Tag("attendance_day", "employee_id", month="to_char(r.work_
 DAY_DEPARTMENT_DATE = Tag("attendance_day", "department_id", "work_date")
 DAY_DATE = Tag("attendance_day", "work_date")
 DAY_MONTH = Tag("attendance_day", month="to_char(r.work_date, 'YYYY-MM')")
+ROLL_UP_DEPARTMENT_DATE = Tag("attendance_stat", "department_id", "work_date", of="attendance_day")
+ROLL_UP_DATE = Tag("attendance_stat", "work_date", of="attendance_day")
+ROLL_UP_MONTH = Tag("attendance_stat", of="attendance_day", month="to_char(r.work_date, 'YYYY-MM')")
 OVERRIDE_EMPLOYEE = Tag("attendance_override", "employee_id")
 
 ALL_TAGS: Final = tuple(value for value in tuple(globals().values()) if isinstance(value, Tag))
@@ -101,7 +108,7 @@ def _triggers(table: str, tags: list[Tag]) -> str:
     The function is nobody's but its owner's: whoever writes needs no right to the outbox, and a session's own search
     path and way of writing dates change no tag.
     """
-    array = ", ".join(tag.sql for tag in tags)
+    array, [subject] = ", ".join(tag.sql for tag in tags), {tag.subject for tag in tags}
     gather = f"SELECT array_agg(DISTINCT x) INTO t FROM %s r, LATERAL unnest(ARRAY[{array}]) x WHERE x IS NOT NULL"
     changed = "(SELECT * FROM old_rows UNION ALL SELECT * FROM new_rows)"
     return f"""
@@ -109,11 +116,11 @@ CREATE OR REPLACE FUNCTION cache_touch_{table}() RETURNS trigger LANGUAGE plpgsq
 SECURITY DEFINER SET search_path FROM CURRENT SET datestyle = 'ISO' AS $$
 DECLARE t text[];
 BEGIN
-  IF tg_op = 'TRUNCATE' THEN t := ARRAY['{table}'];
+  IF tg_op = 'TRUNCATE' THEN t := ARRAY['{subject}'];
   ELSIF tg_op = 'INSERT' THEN {gather % "new_rows"};
   ELSIF tg_op = 'DELETE' THEN {gather % "old_rows"};
   ELSE {gather % changed}; END IF;
-  IF cardinality(t) > {MOST_TAGS} THEN t := ARRAY['{table}']; END IF;
+  IF cardinality(t) > {MOST_TAGS} THEN t := ARRAY['{subject}']; END IF;
   IF t IS NOT NULL THEN INSERT INTO cache_outbox(tags) VALUES (t); END IF;
   RETURN NULL;
 END $$;

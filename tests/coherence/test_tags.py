@@ -1,0 +1,139 @@
+"""Nobody can forget a tag: whatever column changes, what changes with it depends on a tag that the change touches.
+
+Every lookup that the questions of the suite make is asked again after each change; changes are made by plain SQL.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any, Final
+
+import pytest
+
+from cache.second_level import dependencies
+from db.connection import WriteConnection
+from db.where import statement
+from loaders.batch import Batch, Loaders
+from tests.kit.rig import Rig
+from tests.kit.small_company import ADMIN, EMPLOYEE, HR, MANAGER
+from tests.responses.questions import QUESTIONS
+
+Lookups = dict[Batch[Any, Any], set[Any]]
+NOT_LOOKED_UP: Final = {"cache_outbox", "cache_state", "alembic_version", "demo_company", "idempotency_key"}
+CHANGE_BY_TYPE: Final = {
+    "integer": "{c} + 1",
+    "smallint": "{c} + 1",
+    "bigint": "{c} + 1",
+    "boolean": "NOT {c}",
+    "date": "{c} + 1",
+    "double precision": "{c} + 0.5",
+    "text": "{c} || 'x'",
+    "citext": "{c} || 'x'",
+    "time without time zone": "{c} + interval '1 minute'",
+    "timestamp with time zone": "{c} + interval '3 minutes'",
+}
+COLUMNS: Final = statement(
+    "columns",
+    "SELECT c.relname, a.attname, format_type(a.atttypid, NULL), a.attnotnull FROM pg_class c"
+    " JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''"
+    " WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition"
+    " ORDER BY c.relname, a.attnum",
+)
+TOUCHED: Final = statement(
+    "touched",
+    "SELECT coalesce(array_agg(tag), '{}') FROM cache_outbox o, unnest(o.tags) tag"
+    " WHERE o.xid = pg_current_xact_id_if_assigned()",
+)
+
+
+class AnyNumber(dict[str, int]):
+    """A statement may run as often as it likes here."""
+
+    def get(self, key: str, default: int | None = None) -> int:  # type: ignore[override]
+        return 1_000
+
+
+class Undo(Exception):
+    """Ends a savepoint."""
+
+
+async def lookups_of(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> Lookups:
+    """Every lookup that the questions make, asked by several people."""
+    found: Lookups = defaultdict(set)
+    look_up = Loaders.look_up
+
+    async def noted(self: Loaders, batch: Batch[Any, Any], keys: Sequence[Any]) -> Any:
+        found[batch].update(keys)
+        return await look_up(self, batch, keys)
+
+    monkeypatch.setattr(Loaders, "look_up", noted)
+    for email in (ADMIN, HR, MANAGER, EMPLOYEE):
+        viewer = await rig.viewer(email)
+        for question in QUESTIONS.values():
+            await rig.execute(question, viewer=viewer, repeats=AnyNumber())
+    monkeypatch.undo()
+    return found
+
+
+async def values(connection: WriteConnection, lookups: Lookups) -> dict[tuple[Batch[Any, Any], Any], Any]:
+    """What each lookup gives now."""
+    found = {}
+    for batch, keys in lookups.items():
+        loaded = await batch.fetch(connection, list(keys)) if keys else {}
+        found.update({(batch, key): loaded.get(key, batch.absent) for key in keys})
+    return found
+
+
+def changes_of(columns: Sequence[tuple[str, str, str, bool]]) -> list[tuple[str, str]]:
+    """(table, statement) for each column and each deletion, on rows here and there."""
+    found = []
+    for table in sorted({table for table, *_ in columns} - NOT_LOOKED_UP):
+        row = f"(tableoid, ctid) = (SELECT tableoid, ctid FROM {table} ORDER BY md5({table}::text) OFFSET %d LIMIT 1)"
+        found += [(f"{table} deleted", f"DELETE FROM {table} WHERE {row % place}") for place in (0, 1)]
+        for place, (_, column, type_, required) in enumerate(entry for entry in columns if entry[0] == table):
+            where = row % (place % 3)
+            if change := CHANGE_BY_TYPE.get(type_):
+                set_ = f"{column} = {change.format(c=column)}"
+                found.append((f"{table}.{column}", f"UPDATE {table} SET {set_} WHERE {where}"))
+            elif " " not in type_ and "[" not in type_ and "range" not in type_ and type_ not in {"bytea"}:
+                other = f"(SELECT l FROM unnest(enum_range(NULL::{type_})) l WHERE l IS DISTINCT FROM {column} LIMIT 1)"
+                found.append((f"{table}.{column}", f"UPDATE {table} SET {column} = {other} WHERE {where}"))
+            if not required:
+                found.append((f"{table}.{column} = NULL", f"UPDATE {table} SET {column} = NULL WHERE {where}"))
+    return found
+
+
+async def forgotten(
+    connection: WriteConnection, lookups: Lookups, before: dict[tuple[Batch[Any, Any], Any], Any], sql: str
+) -> set[str] | None:
+    """The lookups whose value a change changes while it touches none of their tags; None when it is not allowed."""
+    found: set[str] = set()
+    try:
+        async with connection.savepoint():
+            await connection.execute(statement("change", sql))
+            [(touched,)] = await connection.records(TOUCHED)
+            others = {
+                batch: {key for key in keys if not set(dependencies(batch.policy.tags(key))) & set(touched)}
+                for batch, keys in lookups.items()
+            }
+            for (batch, key), value in (await values(connection, others)).items():
+                if before[batch, key] != value:
+                    found.add(f"{batch.policy.namespace} {key!r}")
+            raise Undo
+    except Undo:
+        return found
+    except Exception:
+        return None
+
+
+async def test_every_change_touches_a_tag_of_what_it_changes(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    lookups = await lookups_of(rig, monkeypatch)
+    wrong, made = [], 0
+    async with rig.database.transaction() as connection:
+        before = await values(connection, lookups)
+        for what, sql in changes_of([tuple(entry) for entry in await connection.records(COLUMNS)]):
+            found = await forgotten(connection, lookups, before, sql)
+            made += found is not None
+            wrong += [f"{what}: {name}" for name in sorted(found or ())]
+    print(f"\n{made} changes, {len(before)} lookups of {len(lookups)} kinds")
+    assert wrong == [], "\n".join(wrong)
+    assert made > 150 and len(lookups) > 25
