@@ -68,6 +68,6 @@ def _cors(origins: Sequence[str]) -> Middleware:
         CORSMiddleware,
         allow_origins=list(origins),
         allow_methods=["GET", "POST"],
-        allow_headers=["Authorization", "Content-Type", "X-Request-Id"],
-        expose_headers=["X-Request-Id", "Retry-After"],
+        allow_headers=["Authorization", "Content-Type", "X-Request-Id", "If-None-Match", "X-Rollcall-Cache"],
+        expose_headers=["X-Request-Id", "Retry-After", "ETag", "Cache-Status"],
     )

@@ -4,15 +4,18 @@
 """
 
 from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from resolvers.context import Context
+from telemetry.recording import recording
 from web.answers import Answer
 from web.auth import Authenticator
+from web.cache_report import Outcome, is_wanted, may_see, with_report
 from web.execution import PreparedOperation
-from web.response_cache import KeptAnswer, ResponseCache
+from web.response_cache import KeptAnswer, Miss, ResponseCache
 
 if TYPE_CHECKING:
     from starlette.datastructures import Headers
@@ -41,28 +44,41 @@ class CachedExecution:
     ) -> Answer:
         """A kept answer that is still right, or what `execute` gives, which is then kept if it may be."""
         operation = self._responses.operation_key(prepared, media_type)
-        claims = self._authenticator.own_claims(headers.get("authorization"))
-        miss = "miss"
-        if claims is not None or "authorization" not in headers:
-            user_id, epoch = (claims.user_id, claims.token_epoch) if claims else (None, 0)
-            found = await self._responses.fresh(operation, user_id, epoch)
+        explains, miss = is_wanted(headers), "miss"
+        if not explains:
+            found = await self._at_once(operation, headers)
             if isinstance(found, KeptAnswer):
                 return _shown(found, headers, method, "hit")
             miss = found
-        context = await make_context()
-        if claims is not None:  # of another viewer of the class, perhaps; this one is known only now
-            found = await self._responses.fresh(operation, claims.user_id, claims.token_epoch)
+        with recording() if explains else nullcontext() as made:
+            context = await make_context()
+            outcome = await self._outcome(operation, context, execute, miss)
+        if made is not None and isinstance(context, Context) and may_see(context):
+            return with_report(outcome, context, self._responses.facts(operation), made)
+        if outcome.kept is not None:
+            return _shown(outcome.kept, headers, method, outcome.status)
+        status = f"{CACHE_NAME}; {outcome.status}"
+        return msgspec.structs.replace(outcome.answer, headers={**outcome.answer.headers, "Cache-Status": status})
+
+    async def _at_once(self, operation: bytes, headers: "Headers") -> KeptAnswer | Miss:
+        """What is kept for a viewer who is known, or for nobody; a foreign token is looked at as it always was."""
+        if "authorization" not in headers:
+            return await self._responses.fresh(operation, None)
+        claims = self._authenticator.own_claims(headers["authorization"])
+        return await self._responses.fresh(operation, claims.user_id, claims.token_epoch) if claims else "miss"
+
+    async def _outcome(self, operation: bytes, context: object, execute: Execute, miss: str) -> Outcome:
+        """For a viewer who was just looked up: the answer of another one of the class, or a new one."""
+        if not isinstance(context, Context):
+            return Outcome(await execute(context), None, "fwd=bypass; detail=other")
+        if context.viewer is not None:
+            found = await self._responses.fresh(operation, context.viewer.user_id)
             if isinstance(found, KeptAnswer):
-                return _shown(found, headers, method, "hit")
+                return Outcome(found.answer, found, "hit")
             miss = miss if found == "miss" else found
         answer = await execute(context)
-        if not isinstance(context, Context):
-            return answer
         kept, reason = self._responses.keep(operation, context, answer)
-        if kept is None:
-            status = f"{CACHE_NAME}; fwd=bypass; detail={reason}"
-            return msgspec.structs.replace(answer, headers={**answer.headers, "Cache-Status": status})
-        return _shown(kept, headers, method, f"fwd={miss}; stored")
+        return Outcome(answer, kept, f"fwd={miss}; stored" if kept else f"fwd=bypass; detail={reason}")
 
 
 def _shown(kept: KeptAnswer, headers: "Headers", method: str, status: str) -> Answer:

@@ -87,8 +87,15 @@ class ResponseCache:
         digest = hashlib.blake2b(orjson.dumps([*parts, request.variables], option=orjson.OPT_SORT_KEYS), digest_size=16)
         return digest.digest()
 
-    async def fresh(self, operation: bytes, user_id: int | None, token_epoch: int) -> KeptAnswer | Miss:
-        """The kept answer for this viewer, if nothing that it and the viewer's rights rest on has changed."""
+    def facts(self, operation: bytes) -> tuple[str, ...]:
+        """Which facts about a viewer the operation is known to look at."""
+        return self._facts_by_operation.get(operation, ())
+
+    async def fresh(self, operation: bytes, user_id: int | None, token_epoch: int | None = None) -> KeptAnswer | Miss:
+        """The kept answer for this viewer, if nothing that it and the viewer's rights rest on has changed.
+
+        Without `token_epoch` the caller has just made sure that the viewer's token is good.
+        """
         facts = self._facts_by_operation.get(operation)
         known = self._viewers.get(user_id) if user_id is not None else None
         if facts is None or (user_id is not None and (known is None or not self._admits(known, token_epoch))):
@@ -153,15 +160,15 @@ class ResponseCache:
 
     def _learned(self, operation: bytes, consulted: set[str]) -> tuple[str, ...]:
         """The facts that executions of the operation have looked at so far, this one among them."""
-        facts = tuple(sorted(consulted.union(self._facts_by_operation.get(operation, ()))))
+        facts = tuple(sorted(consulted.union(self.facts(operation))))
         self._facts_by_operation[operation] = facts
         self._facts_by_operation.move_to_end(operation)
         if len(self._facts_by_operation) > MOST_OPERATIONS:
             self._facts_by_operation.popitem(last=False)
         return facts
 
-    def _admits(self, known: KnownViewer, token_epoch: int) -> bool:
-        return known.token_epoch == token_epoch and not self._is_over(known.valid_until)
+    def _admits(self, known: KnownViewer, token_epoch: int | None) -> bool:
+        return token_epoch in (None, known.token_epoch) and not self._is_over(known.valid_until)
 
     def _is_over(self, valid_until: datetime | None) -> bool:
         return valid_until is not None and self._clock() >= valid_until
