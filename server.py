@@ -8,11 +8,11 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import ExitStack, nullcontext, suppress
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cluster.folder import claimed
 from cluster.in_process import serve_in_process
@@ -134,6 +134,15 @@ async def serve(settings: Settings, listener: "socket", status_listener: "socket
     return await Supervisor(listener, roles, settings.cluster, ground.prepare, on_ready).run()
 
 
+def _loop(settings: Settings) -> Callable[[Coroutine[Any, Any, int]], int]:
+    """The supervisor needs little and keeps to the standard library; one that serves itself needs the fast loop."""
+    if settings.cluster.enabled:
+        return asyncio.run
+    import uvloop
+
+    return uvloop.run
+
+
 def main() -> int:
     """Start everything; a wrong setting is one line for each and exit code 2."""
     open_journal()
@@ -143,7 +152,7 @@ def main() -> int:
         status_listener = bound(settings.server.status_host, settings.server.status_port, "STATUS_")
         private = settings.database.primary_url is None or settings.redis.shared_url is None
         with claimed(settings.server.data_dir) if private else nullcontext():
-            return asyncio.run(serve(settings, listener, status_listener))
+            return _loop(settings)(serve(settings, listener, status_listener))
     except RollcallError as error:
         sys.stderr.write(f"{error.message}\n")
         return EXIT_CODE_OF_WRONG_SETTINGS

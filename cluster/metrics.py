@@ -31,7 +31,7 @@ COUNTERS: Final = {
     "db_pool_timeouts": ("", "Requests that found no free connection to PostgreSQL in time."),
     "request_error_codes": ("code", "Errors in GraphQL answers."),
     "request_disconnects": ("", "Requests whose client left before the answer."),
-    "responses": ("reason", "Answers that were shared or not."),
+    "responses": ("outcome", "Whole answers: hit (sent from the cache), stored, or why not."),
     "sql_statements": ("statement", "Statements sent to PostgreSQL."),
 }
 """Counters of telemetry by name: what their label is, and what they mean."""

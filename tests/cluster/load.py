@@ -8,9 +8,11 @@ from wsproto import ConnectionType, WSConnection
 from wsproto.events import AcceptConnection, CloseConnection, Event, Ping, Request, TextMessage
 
 
-async def ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, path: str) -> tuple[int, str, bool]:
+async def ask(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, path: str, method: str = "POST"
+) -> tuple[int, str, bool]:
     """One request on an open connection: status, body, and whether the server closes the connection after it."""
-    writer.write(f"POST {path} HTTP/1.1\r\nhost: test\r\ncontent-length: 2\r\n\r\n{{}}".encode())
+    writer.write(f"{method} {path} HTTP/1.1\r\nhost: test\r\ncontent-length: 2\r\n\r\n{{}}".encode())
     head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
     headers = dict(line.split(": ", 1) for line in head.split("\r\n")[1:] if line)
     body = await reader.readexactly(int(headers["content-length"]))
@@ -35,6 +37,7 @@ class Load:
     clients: int = 16
     path: str = "/?sleep_s=0.002"
     keep_alive: bool = True
+    method: str = "POST"
     pause_s: float = 0.0
     answers: Counter[str] = field(default_factory=Counter)
     failures: Counter[str] = field(default_factory=Counter)
@@ -71,7 +74,7 @@ class Load:
         try:
             last = not self.keep_alive
             while not self._stopped and not reader.at_eof():
-                status, body, closes = await ask(reader, writer, self.path)
+                status, body, closes = await ask(reader, writer, self.path, self.method)
                 if status == 200:
                     self.answers[body] += 1
                 else:

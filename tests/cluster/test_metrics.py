@@ -1,0 +1,72 @@
+"""Every counter of the code is exported, every metric is documented, histograms hold what they must."""
+
+import re
+from pathlib import Path
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from cluster.metrics import COUNTERS, exposition
+from cluster.observatory import Observatory
+from cluster.sums import added, subtracted
+from tests.cluster.conftest import ROOT
+
+PACKAGES = ("cache", "cluster", "db", "jobs", "loaders", "resolvers", "telemetry", "web")
+SNAPSHOT = """{"departed": {"operations": {"query A": {"count": 2, "errors": 1, "seconds": 0.5, "buckets": {"16": 2}}}},
+"lives": [], "answers": {}, "workers": 1, "restarts": 2, "processes": [{"role": "worker", "name": "worker 1", "pid": 7,
+"serves": true, "began": 1, "in_flight": 3, "gauges": {"db_pool_in_use": 4, "cache_breaker": "open"}, "sums":
+{"counters": {"cache_hits": {"a\\"b": 5}},
+"operations": {"query A": {"count": 1, "errors": 0, "seconds": 40.0, "buckets": {"77": 1}}},
+"statements": {"one": {"count": 1, "errors": 0, "seconds": 0.25, "buckets": {"30": 1}}}}}]}"""
+
+
+def observed() -> Observatory:
+    observatory = Observatory({"rollcall": "1"})
+    observatory.take(SNAPSHOT)
+    return observatory
+
+
+def test_sums_of_the_living_and_the_dead() -> None:
+    samples = {
+        (sample.name, *sorted(sample.labels.values(), reverse=True)): sample.value
+        for family in text_string_to_metric_families(exposition(observed()).decode())
+        for sample in family.samples
+    }
+    assert samples["rollcall_request_seconds_count", "query A"] == 3
+    assert samples["rollcall_request_seconds_sum", "query A"] == 40.5
+    buckets = [samples["rollcall_request_seconds_bucket", "query A", bound] for bound in ("0.0005", "0.001", "32.768")]
+    assert buckets == [0, 2, 2]
+    assert samples["rollcall_request_seconds_bucket", "query A", "+Inf"] == 3
+    assert samples["rollcall_request_errors_total", "query A"] == 1
+    assert samples["rollcall_cache_hits_total", 'a"b'] == 5
+    assert samples["rollcall_sql_seconds_total", "one"] == 0.25
+    assert samples["rollcall_worker_restarts_total",] == 2
+    assert samples["rollcall_db_pool_in_use",] == 4
+    assert samples["rollcall_cache_breakers_open",] == 1
+    assert samples["rollcall_requests_in_flight",] == 3
+
+
+def test_every_counter_of_the_code_is_exported() -> None:
+    counted = {
+        name
+        for package in PACKAGES
+        for path in Path(ROOT, package).rglob("*.py")
+        for name in re.findall(r'\bcount\(\s*"([a-z_]+)"', path.read_text())
+    }
+    assert counted == set(COUNTERS)
+
+
+def test_every_metric_is_documented() -> None:
+    page = (ROOT / "docs" / "operate" / "monitoring.md").read_text()
+    documented = set(re.findall(r"^\| `(rollcall_[a-z_]+)`", page, re.MULTILINE))
+    families = text_string_to_metric_families(exposition(observed()).decode())
+    assert {family.name + ("_total" if family.type == "counter" else "") for family in families} == documented
+
+
+def test_sums() -> None:
+    assert added([{"a": 1, "b": {"c": 2}}, {"a": 2, "b": {"c": 1, "d": 5}, "text": "x", "b2": {}}]) == {
+        "a": 3,
+        "b": {"c": 3, "d": 5},
+        "b2": {},
+    }
+    assert added([{"a": 1}, {"a": {"b": 1}}, {"a": {"b": 1}}]) == {"a": 1}, "what does not fit is left out"
+    assert subtracted({"a": 5, "b": {"c": 3}}, {"a": 2}) == {"a": 3, "b": {"c": 3}}
