@@ -16,10 +16,11 @@ from cache.second_level import SecondLevelCache
 from cache.server import CacheUnreachable
 from db.database import Database
 from db.migrate import upgrade
-from domain.errors import RollcallError
+from domain.errors import RollcallError, Unavailable
 from loaders.drain import drain_once
 from ops.demo import bring_up_to_date, fill_demo, is_empty
 from ops.demo_command import progress_bar
+from web.environment import SettingsError, masked_address
 from web.settings import Settings
 from web.stores import open_cache, open_database
 
@@ -30,6 +31,7 @@ async def bring_up(settings: Settings, *, demo: bool) -> None:
     """Make the database ready to be served."""
     database, cache = open_database(settings), open_cache(settings)
     try:
+        await _reach(database)
         await upgrade(database.url)
         if demo:
             await _demo(database)
@@ -37,6 +39,16 @@ async def bring_up(settings: Settings, *, demo: bool) -> None:
     finally:
         await cache.close()
         await database.close()
+
+
+async def _reach(database: Database) -> None:
+    """Refuse a database that does not answer, is too old, or does not let us in, in the words of PostgreSQL."""
+    try:
+        await database.ping()
+    except Unavailable as error:
+        reason = str(error.__cause__ or error.message).splitlines()[0]
+        address = masked_address(database.url)
+        raise SettingsError(f"DATABASE_URL: needed a PostgreSQL that answers, got {address}: {reason}") from None
 
 
 async def _demo(database: Database) -> None:
