@@ -26,7 +26,7 @@ OPEN_EXCEPTIONS = sum(
 """What somebody has to look into."""
 
 _LATE_NOT_IN = """
-  d.status = 'PENDING' AND d.first_in IS NULL AND d.shift_rule_id IS NOT NULL AND EXISTS (
+  d.status = 'PENDING' AND d.first_in IS NULL AND CAST(:now AS timestamptz) < d.ends_at AND EXISTS (
     SELECT FROM shift_rule r WHERE r.id = d.shift_rule_id AND NOT r.is_flexible
     AND CAST(:now AS timestamptz) > d.starts_at + make_interval(mins => r.grace_in_minutes))"""
 _AWAY = "(d.leave_type_id IS NOT NULL OR d.status = 'ON_LEAVE')"
@@ -54,38 +54,37 @@ async def dashboards(connection: ReadConnection, keys: Sequence[TodayKey]) -> di
 
 async def _dashboard(connection: ReadConnection, filter_: DayFilter) -> Today:
     where = day_where(filter_)
-    now = {"now": filter_.today_at}
     sums = ", ".join(SUM_OF_DAYS[name] for name in SUM_NAMES)
     records = await connection.records(
         statement(
             "today",
             f"SELECT d.department_id, {sums},"
-            f" array_agg(d.employee_id ORDER BY d.starts_at, d.employee_id) FILTER (WHERE {_LATE_NOT_IN}),"
             f" array_agg(d.employee_id ORDER BY d.employee_id) FILTER (WHERE {_AWAY})"
             f" FROM attendance_day d WHERE {where.sql} GROUP BY 1 ORDER BY 1",
         ),
         **where.parameters,
-        **now,
     )
+    in_now, late_not_in = await _present(connection, filter_)
     return Today(
-        tuple((record[0], Sums(*map(int, record[1:-2]))) for record in records),
-        await _in_now(connection, filter_),
-        tuple(id_ for record in records for id_ in record[-2] or ()),
+        tuple((record[0], Sums(*map(int, record[1:-1]))) for record in records),
+        in_now,
+        late_not_in,
         tuple(id_ for record in records for id_ in record[-1] or ()),
     )
 
 
-async def _in_now(connection: ReadConnection, filter_: DayFilter) -> int:
-    """Those whose last punch of a day that is still open, today's or last night's, was an IN."""
+async def _present(connection: ReadConnection, filter_: DayFilter) -> tuple[int, tuple[EmployeeId, ...]]:
+    """(how many are in, who is late and not in) by days that are still open: today's, and last night's."""
     where = day_where(msgspec.structs.replace(filter_, today_at=None))
     query = statement(
-        "in_now",
-        "SELECT count(DISTINCT d.employee_id) FROM attendance_day d"
-        f" WHERE {where.sql} AND d.presence = 'IN' AND (d.status = 'PENDING'"
+        "present_now",
+        "SELECT count(DISTINCT d.employee_id) FILTER (WHERE d.presence = 'IN'),"
+        f" array_agg(d.employee_id ORDER BY d.starts_at, d.employee_id) FILTER (WHERE {_LATE_NOT_IN})"
+        f" FROM attendance_day d WHERE {where.sql} AND (d.status = 'PENDING'"
         " OR d.work_date = CAST(CAST(:now AS timestamptz) AT TIME ZONE d.time_zone AS date))",
     )
-    [(number,)] = await connection.records(query, **where.parameters, now=filter_.today_at)
-    return int(number)
+    [(in_now, late)] = await connection.records(query, **where.parameters, now=filter_.today_at)
+    return int(in_now), tuple(dict.fromkeys(late or ()))
 
 
 class PresenceKey(msgspec.Struct, frozen=True):
@@ -116,8 +115,8 @@ _PRESENCE = Query(
     WHERE d.employee_id = ANY(CAST(:employees AS bigint[]))
       AND d.work_date BETWEEN CAST(:first AS date) AND CAST(:last AS date)
       AND (d.work_date = CAST(CAST(:now AS timestamptz) AT TIME ZONE d.time_zone AS date)
-           OR d.status = 'PENDING' AND d.presence IN ('IN', 'ON_BREAK'))
-    ORDER BY d.employee_id, d.presence IN ('IN', 'ON_BREAK') DESC NULLS LAST, d.work_date DESC"""),
+           OR d.status = 'PENDING' AND d.presence IN ('IN', 'ON_BREAK') OR {_LATE_NOT_IN})
+    ORDER BY d.employee_id, d.presence IN ('IN', 'ON_BREAK') DESC NULLS LAST, {_LATE_NOT_IN} DESC, d.work_date DESC"""),
 )
 
 
