@@ -112,7 +112,7 @@ async def test_code_that_does_not_import_is_not_tried_again(start: Start) -> Non
     assert await cluster.ended() == 1
     assert cluster.said() == [
         "preparing",
-        "worker 1 cannot start: no module named nothing (ImportError at example.py:13)",
+        "worker 1 cannot start: no module named nothing (ImportError at example.py:16)",
         "giving up: worker 1 ended with code 78 before it was ready, and would again",
     ]
 
