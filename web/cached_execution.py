@@ -26,6 +26,16 @@ MakeContext = Callable[[], Awaitable[object]]
 Execute = Callable[[object], Awaitable[Answer]]
 
 
+class Asked(msgspec.Struct, frozen=True):
+    """A query that no kept answer was found for at once, and what is needed to answer it otherwise."""
+
+    operation: bytes
+    headers: "Headers"
+    method: str
+    miss: Miss
+    explains: bool
+
+
 class CachedExecution:
     """The response cache before the execution of queries."""
 
@@ -33,30 +43,27 @@ class CachedExecution:
         self._responses = responses
         self._authenticator = authenticator
 
-    async def answer(
-        self,
-        prepared: PreparedOperation,
-        headers: "Headers",
-        method: str,
-        media_type: str,
-        make_context: MakeContext,
-        execute: Execute,
-    ) -> Answer:
-        """A kept answer that is still right, or what `execute` gives, which is then kept if it may be."""
+    async def look(
+        self, prepared: PreparedOperation, headers: "Headers", method: str, media_type: str
+    ) -> Answer | Asked:
+        """A kept answer that is still right, without anything else being looked up."""
         operation = self._responses.operation_key(prepared, media_type)
-        explains, miss = is_wanted(headers), "miss"
-        if not explains:
-            found = await self._at_once(operation, headers)
-            if isinstance(found, KeptAnswer):
-                return _shown(found, headers, method, "hit")
-            miss = found
-        with recording() if explains else nullcontext() as made:
+        if is_wanted(headers):
+            return Asked(operation, headers, method, "miss", explains=True)
+        found = await self._at_once(operation, headers)
+        if isinstance(found, KeptAnswer):
+            return _shown(found, headers, method, "hit")
+        return Asked(operation, headers, method, found, explains=False)
+
+    async def answer(self, asked: Asked, make_context: MakeContext, execute: Execute) -> Answer:
+        """What is kept for others of the viewer's class, or what `execute` gives, which is then kept if it may be."""
+        with recording() if asked.explains else nullcontext() as made:
             context = await make_context()
-            outcome = await self._outcome(operation, context, execute, miss)
+            outcome = await self._outcome(asked, context, execute)
         if made is not None and isinstance(context, Context) and may_see(context):
-            return with_report(outcome, context, self._responses.facts(operation), made)
+            return with_report(outcome, context, self._responses.facts(asked.operation), made)
         if outcome.kept is not None:
-            return _shown(outcome.kept, headers, method, outcome.status)
+            return _shown(outcome.kept, asked.headers, asked.method, outcome.status)
         status = f"{CACHE_NAME}; {outcome.status}"
         return msgspec.structs.replace(outcome.answer, headers={**outcome.answer.headers, "Cache-Status": status})
 
@@ -67,17 +74,17 @@ class CachedExecution:
         claims = self._authenticator.own_claims(headers["authorization"])
         return await self._responses.fresh(operation, claims.user_id, claims.token_epoch) if claims else "miss"
 
-    async def _outcome(self, operation: bytes, context: object, execute: Execute, miss: str) -> Outcome:
-        """For a viewer who was just looked up: the answer of another one of the class, or a new one."""
+    async def _outcome(self, asked: Asked, context: object, execute: Execute) -> Outcome:
         if not isinstance(context, Context):
             return Outcome(await execute(context), None, "fwd=bypass; detail=other")
+        miss = asked.miss
         if context.viewer is not None:
-            found = await self._responses.fresh(operation, context.viewer.user_id)
+            found = await self._responses.fresh(asked.operation, context.viewer.user_id)
             if isinstance(found, KeptAnswer):
                 return Outcome(found.answer, found, "hit")
             miss = miss if found == "miss" else found
         answer = await execute(context)
-        kept, reason = self._responses.keep(operation, context, answer)
+        kept, reason = self._responses.keep(asked.operation, context, answer)
         return Outcome(answer, kept, f"fwd={miss}; stored" if kept else f"fwd=bypass; detail={reason}")
 
 

@@ -15,7 +15,7 @@ from domain.errors import ClientError, Unavailable, UserProblem
 from telemetry.requests import current_operation
 from web.answers import Answer, masked, refusal, refusal_of
 from web.body import ClientGone, read_body
-from web.cached_execution import CachedExecution
+from web.cached_execution import Asked, CachedExecution
 from web.client_watch import ClientWatch
 from web.execution import ContextFactory, Execution, PreparedOperation, RequestFacts, request_error_status
 from web.graphql_request import GraphQLRequest, check_content_type, from_body, from_query_string
@@ -79,8 +79,11 @@ class GraphQLEndpoint:
                 if isinstance(prepared, Answer):
                     return prepared
                 if prepared.operation.kind is OperationType.QUERY:
+                    looked = await self._look(prepared, exchange)
+                    if isinstance(looked, Answer):
+                        return looked
                     async with ClientWatch(exchange.receive, limit) as watch:
-                        return await self._run(prepared, exchange)
+                        return await self._run(prepared, exchange, looked)
                 limit.reschedule(None)
                 return await self._mutate(prepared, exchange)
         except TimeoutError:
@@ -89,6 +92,12 @@ class GraphQLEndpoint:
             if watch and watch.client_left:
                 raise ClientGone from None
             raise self._too_late() from None
+
+    async def _look(self, prepared: PreparedOperation, exchange: "_Exchange") -> Answer | Asked | None:
+        """A kept answer comes so soon that the client's leaving need not be watched for."""
+        if self._cached is None:
+            return None
+        return await self._cached.look(prepared, exchange.headers, exchange.scope["method"], exchange.media_type)
 
     async def _mutate(self, prepared: PreparedOperation, exchange: "_Exchange") -> Answer:
         """Run a mutation to its end or to its deadline, also when the request is abandoned."""
@@ -105,7 +114,7 @@ class GraphQLEndpoint:
             late = isinstance(error, TimeoutError) and limit.expired()
             return self._refused(self._too_late() if late else error, exchange)
 
-    async def _run(self, prepared: PreparedOperation, exchange: "_Exchange") -> Answer:
+    async def _run(self, prepared: PreparedOperation, exchange: "_Exchange", asked: Asked | None = None) -> Answer:
         facts = RequestFacts(
             exchange.headers,
             exchange.record.request_id,
@@ -121,9 +130,8 @@ class GraphQLEndpoint:
         async def make_context() -> object:
             return await self._context_factory(facts)
 
-        if self._cached and prepared.operation.kind is OperationType.QUERY:
-            method, media_type = exchange.scope["method"], exchange.media_type
-            return await self._cached.answer(prepared, exchange.headers, method, media_type, make_context, execute)
+        if self._cached and asked:
+            return await self._cached.answer(asked, make_context, execute)
         return await execute(await make_context())
 
     async def _request(self, exchange: "_Exchange") -> GraphQLRequest:
