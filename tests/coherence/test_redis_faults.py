@@ -2,12 +2,12 @@
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 
 import pytest
 
-from cache.server import SHA, CacheUnreachable
+from cache.server import SHA, Answer, CacheUnreachable, Server
 from telemetry.recording import recording
 from tests.coherence.conftest import NewWorker
 from tests.coherence.valkey import Valkey, private_valkey
@@ -125,17 +125,37 @@ async def test_an_evicted_fence_is_off_until_the_next_tick(worker: Worker, valke
 
 async def test_a_redis_that_restarts_with_old_keys_is_another_one(database_url: str, saving_valkey: Valkey) -> None:
     async with open_worker(database_url, saving_valkey.path, "test") as worker:
-        assert await worker.drain()
-        await worker.name()
-        saving_valkey.ask("SAVE")
-        await worker.rename("new")
-        saving_valkey.restart()
-        with saving_valkey.client as client:
-            assert client.exists("test:f") and len(client.keys("test:v:*")) == 1, "the test came too late"
-        await worker.reconnect()
+        await _lose_a_write(worker, saving_valkey)
         assert await worker.name() == "new" and not await worker.from_cache()
         assert await worker.drain()
         assert await worker.name() == "new" and await worker.from_cache()
+
+
+async def test_without_its_run_id_the_old_keys_would_be_believed(
+    database_url: str, saving_valkey: Valkey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So the test above can fail."""
+    answered = Server._answered
+
+    async def nameless(self: Server, command: Sequence[object]) -> Answer:
+        return (await answered(self, command))._replace(run_id="anyone")
+
+    monkeypatch.setattr(Server, "_answered", nameless)
+    async with open_worker(database_url, saving_valkey.path, "test") as worker:
+        await _lose_a_write(worker, saving_valkey)
+        assert await worker.name() == "name 1"
+
+
+async def _lose_a_write(worker: Worker, valkey: Valkey) -> None:
+    """Valkey comes back with the fence, the stamps and the entry from before a write."""
+    assert await worker.drain()
+    await worker.name()
+    valkey.ask("SAVE")
+    await worker.rename("new")
+    valkey.restart()
+    with valkey.client as client:
+        assert client.exists("test:f") and len(client.keys("test:v:*")) == 1, "the test came too late"
+    await worker.reconnect()
 
 
 async def test_a_promoted_replica_that_lost_writes_is_another_one(

@@ -89,7 +89,7 @@ class Torture:
         """A crash, from which it comes back with what it had saved a moment before, or with nothing."""
         if self.random.random() < 0.7:
             self.valkey.ask("SAVE")
-            await asyncio.sleep(self.random.uniform(0, 0.2))
+            await asyncio.sleep(self.random.uniform(0, 1))
         self.valkey.kill()
         await asyncio.sleep(self.random.choice((0, 0.5)))
         self.valkey.start()

@@ -7,7 +7,6 @@ import cache.second_level
 import db.coherence
 import loaders.unit_of_work
 from cache.second_level import SecondLevelCache
-from cache.server import Server
 
 
 def weaken(safeguard: str) -> None:
@@ -56,20 +55,10 @@ def _without_release() -> None:
     SecondLevelCache.release = release  # type: ignore[method-assign]
 
 
-def _without_run_id() -> None:
-    ask = Server._ask
-
-    async def nameless(self: Server, *command: Any) -> Any:
-        return (await ask(self, *command))._replace(run_id="anyone")
-
-    Server._ask = nameless  # type: ignore[method-assign]
-
-
 WEAKENED: dict[str, Callable[[], None]] = {
     "hold": _without_hold,
     "suspension": _without_suspension,
     "drain": _without_drain,
     "stamps": _without_stamps,
     "hold and release": _without_release,
-    "run_id": _without_run_id,
 }
