@@ -188,6 +188,21 @@ async def test_killed_status_process_harms_nobody_and_comes_back(start: Start) -
     assert {worker.pid for worker in cluster.workers()} == workers
 
 
+async def test_nothing_outlives_a_killed_supervisor(start: Start) -> None:
+    cluster = await watched(start)
+    processes = cluster.processes()
+    assert len(processes) == 3
+    cluster.process.kill()
+    await until(lambda: not any(process.is_running() for process in processes), "all processes are gone", 5)
+
+
+async def test_order_that_nobody_knows_is_no_harm(start: Start) -> None:
+    cluster = await watched(start, CLUSTER_WORKERS=1)
+    found = [await cluster.status(path, "POST", headers=BEARER) for path in ("/cluster/stop", "/cluster/health")]
+    assert [answer.status_code for answer in found] == [404, 405]
+    assert (await cluster.status("/cluster/health")).json()["serving"] == 1
+
+
 async def test_frozen_status_process_does_not_fill_the_supervisor(start: Start) -> None:
     cluster = await watched(start, CLUSTER_WORKERS=1, WORKER_SILENCE_LIMIT=2)
     [status] = [process for process in cluster.processes() if "status" in " ".join(process.cmdline())]

@@ -186,6 +186,17 @@ async def test_silent_worker_is_replaced(start: Start) -> None:
     assert (await ask_once(cluster.port))[1] != str(hung.pid)
 
 
+async def test_worker_with_a_blocked_event_loop_is_replaced(start: Start) -> None:
+    cluster = await start(CLUSTER_WORKERS=1, WORKER_SILENCE_LIMIT=2)
+    await cluster.ready(1)
+    [hung] = cluster.workers()
+    blocking = asyncio.create_task(ask_once(cluster.port, "/?block_s=60"))
+    await cluster.line(rf"worker 1 \(process {hung.pid}\) was silent for 2 s: killed")
+    await cluster.ready(2)
+    assert (await ask_once(cluster.port))[1] != str(hung.pid)
+    assert isinstance((await asyncio.gather(blocking, return_exceptions=True))[0], Exception)
+
+
 async def test_worker_is_renewed_after_its_requests(start: Start) -> None:
     cluster = await start(CLUSTER_WORKERS=1, WORKER_MAX_REQUESTS=200)
     await cluster.ready(1)
