@@ -19,6 +19,7 @@ from web.http_settings import LimitSettings
 from web.limits import too_complex
 from web.negotiation import GRAPHQL_RESPONSE
 from web.request_errors import RequestError
+from web.row_executor import RowExecutor
 
 if TYPE_CHECKING:
     from starlette.datastructures import Headers
@@ -54,7 +55,7 @@ class Execution:
 
     def __init__(self, schema: Schema, limits: LimitSettings, *, introspection: bool = True) -> None:
         self._schema: GraphQLSchema = schema._schema
-        self._executor_class: Any = schema.execution_context_class
+        self._executor_class: Any = RowExecutor
         self._limits = limits
         self.documents = DocumentCache(self._schema, limits, introspection=introspection)
 
