@@ -40,7 +40,7 @@ async def test_the_first_requests_of_a_hang_wait_once_and_then_nobody_does(new_w
     worker.redis.hang()
     begun = time.monotonic()
     assert await asyncio.gather(*(worker.name(number) for number in (1, 2, 3))) == ["name 1", "name 2", "name 3"]
-    assert time.monotonic() - begun >= 0.1
+    assert 0.1 <= time.monotonic() - begun < 1
     with recording() as made:
         assert await worker.name() == "name 1"
     assert worker.cache.server is not None and worker.cache.server.breaker.state == "open"
