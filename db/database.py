@@ -3,12 +3,12 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from typing import Final, cast
+from typing import Any, Final, cast
 
 import asyncpg
 import msgspec
-from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import event, text
+from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import QueuePool
@@ -39,7 +39,7 @@ class Database:
         self._aside = self._new_engine(limits, 1, application)
 
     def _new_engine(self, limits: PoolLimits, size: int, application: str) -> AsyncEngine:
-        return create_async_engine(
+        engine = create_async_engine(
             self.url,
             pool_size=size,
             max_overflow=0,
@@ -55,6 +55,8 @@ class Database:
                 },
             },
         )
+        event.listen(engine.sync_engine, "checkout", _refuse_closed)
+        return engine
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[ReadConnection]:
@@ -110,3 +112,9 @@ class Database:
             raise Unavailable("all connections to the database are busy", retry_after_s=2) from None
         except (DBAPIError, asyncpg.PostgresError, OSError, TimeoutError) as error:
             raise Unavailable("the database cannot be reached now") from error
+
+
+def _refuse_closed(connection: Any, _record: object, _proxy: object) -> None:
+    """Let the pool replace a connection that ended while it was idle: after a restart of PostgreSQL all have."""
+    if connection.driver_connection.is_closed():
+        raise DisconnectionError
