@@ -31,7 +31,8 @@ def translated(error: BaseException) -> BaseException:
     if isinstance(error, asyncpg.IntegrityConstraintViolationError):
         return ConstraintBroken(error.constraint_name or "", str(error))
     if isinstance(error, asyncpg.DataError):
-        return BadUserInput("a value of the request does not fit: a number is too large, or a cursor was changed")
+        problem = "a number is too large, a text holds the character NUL, or a cursor was changed"
+        return BadUserInput(f"a value of the request does not fit: {problem}")
     if isinstance(error, asyncpg.QueryCanceledError):
         return Unavailable("the database took too long over a statement: ask for less at once")
     if isinstance(error, LOST):

@@ -47,6 +47,11 @@ MARCH = days("2026-03-01", "2026-03-17")
         (DAYS, {**MARCH, "before": "é"}, "before: needed a cursor that this list returned in the same order"),
         (DAYS, {**MARCH, "after": ""}, "after: needed a cursor that this list returned in the same order"),
         (PEOPLE, {"first": 501}, "first: needed a whole number from 0 to 500, got 501"),
+        (
+            PEOPLE,
+            {"filter": {"search": "a\0b"}},
+            "a value of the request does not fit: a number is too large, a text holds",
+        ),
         (PEOPLE, {"filter": {"search": "x" * 101}}, "filter.search: needed at most 100 characters, got 101"),
         (
             PEOPLE,
