@@ -1,4 +1,4 @@
-"""The composition root: `python server.py` starts everything, `hypercorn server:app` serves what the environment names.
+"""The composition root: `python server.py` starts everything, `hypercorn server:app` serves without our supervisor.
 
 Without DATABASE_URL and REDIS_URL a private PostgreSQL and a private Valkey are started under DATA_DIR, and the demo
 company is put into an empty one.
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from socket import socket
 
     from starlette.applications import Starlette
+    from starlette.types import Receive, Scope, Send
 
 PRELOAD = ("web.app", "web.resources", "schema.root", "web.graphiql_routes")
 
@@ -129,8 +130,8 @@ async def serve(settings: Settings, listener: "socket", status_listener: "socket
 
     status = status_role(status_listener, "ops.installation:Installation")
     if not settings.cluster.enabled:
-        return await serve_in_process(listener, "server:app", settings.cluster, ground.prepare, on_ready, status)
-    roles = [worker_role(listener, "server:app", PRELOAD), status]
+        return await serve_in_process(listener, "server:served", settings.cluster, ground.prepare, on_ready, status)
+    roles = [worker_role(listener, "server:served", PRELOAD), status]
     return await Supervisor(listener, roles, settings.cluster, ground.prepare, on_ready).run()
 
 
@@ -163,19 +164,43 @@ def _served_application() -> "Starlette":
     from web.logs import open_logs
 
     open_logs()
-    settings = Settings.from_environment()
-    if settings.database.primary_url is None:
-        found = asyncio.run(Ground(settings).prepare())
-        os.environ.update(found)
-        settings = Settings.from_environment()
-    return application(settings)
+    return application(Settings.from_environment())
 
 
 def __getattr__(name: str) -> object:
-    """`server:app` is built when it is first asked for, so that importing this module costs and does nothing."""
-    if name == "app":
+    """`server:served` is built when a worker of ours asks for it: importing this module costs and does nothing."""
+    if name == "served":
         return _served_application()
     raise AttributeError(name)
+
+
+class _OnDemand:
+    """`server:app`, for the servers of others, which know no supervisor: the first call prepares and builds it."""
+
+    def __init__(self) -> None:
+        self._made: asyncio.Task[Starlette] | None = None
+        self._ground: Ground | None = None
+
+    async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
+        if self._made is None:
+            self._made = asyncio.create_task(self._make())
+        try:
+            made = await asyncio.shield(self._made)
+        except RollcallError as error:
+            if scope["type"] != "lifespan":
+                raise
+            await receive()
+            await send({"type": "lifespan.startup.failed", "message": error.message})
+        else:
+            await made(scope, receive, send)
+
+    async def _make(self) -> "Starlette":
+        self._ground = Ground(Settings.from_environment())
+        os.environ.update(await self._ground.prepare())
+        return _served_application()
+
+
+app = _OnDemand()
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """`make migration` and `make entity`: write the files that every migration and every entity has, ready to be filled in.
 
-They follow docs/design.md; nothing that exists is overwritten.
+Nothing that exists is overwritten.
 """
 
 import re
