@@ -15,8 +15,7 @@ module.exports = {
       exec_mode: "fork",
       instances: 1,
       autorestart: true,
-      exp_backoff_restart_delay: 500,
-      stop_exit_codes: [2], // a wrong setting: starting again would not help
+      exp_backoff_restart_delay: 500, // grows to 15 s; a database that is away for an hour is waited for
       kill_timeout: 45000, // DRAIN_TIMEOUT is 20 s
       treekill: false, // the supervisor tells the workers itself
       time: true,

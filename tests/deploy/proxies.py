@@ -43,13 +43,13 @@ async def haproxy(upstreams: Sequence[int], folder: Path, rate: int = NO_LIMIT) 
 
 
 @asynccontextmanager
-async def valkey_proxy(upstreams: Sequence[int], folder: Path) -> AsyncIterator[int]:
-    """HAProxy that leads to whichever Valkey is primary."""
+async def valkey_proxy(servers: Sequence[int], sentinels: Sequence[int], folder: Path) -> AsyncIterator[int]:
+    """HAProxy that leads to the Valkey that the Sentinels name as primary."""
     program, port = needed("haproxy", "`apt-get install haproxy`"), free_port()
-    text = (DEPLOY / "haproxy" / "valkey.cfg").read_text().replace("bind 127.0.0.1:6379", f"bind 127.0.0.1:{port}")
-    text = text.replace("127.0.0.1:6380", f"127.0.0.1:{upstreams[0]}").replace(
-        "127.0.0.1:6381", f"127.0.0.1:{upstreams[1]}"
-    )
+    text = (DEPLOY / "haproxy" / "valkey.cfg").read_text()
+    theirs = dict(zip((6379, 6380, 6381, 26379, 26380, 26381), (port, *servers, *sentinels), strict=True))
+    text = re.sub(r"(127.0.0.1:)(\d+)", lambda found: f"{found[1]}{theirs[int(found[2])]}", text)
+    text = re.sub(r"(638[01])(\\r\")", lambda found: f"{theirs[int(found[1])]}{found[2]}", text)
     (folder / "valkey.cfg").write_text(text.replace("maxconn 4000", "maxconn 400\n    nbthread 1"))
     async with running((program, "-db", "-f", str(folder / "valkey.cfg")), port, folder):
         yield port

@@ -85,7 +85,7 @@ def test_proxies_let_go_of_idle_connections_first() -> None:
     keep_alive_s = default("cluster", "keep_alive") / timedelta(seconds=1)
     [nginx] = re.findall(r"^    keepalive_timeout (\d+)s", (DEPLOY / "nginx" / "nginx.conf").read_text(), re.MULTILINE)
     [haproxy] = re.findall(r"timeout http-keep-alive (\d+)s", (DEPLOY / "haproxy" / "haproxy.cfg").read_text())
-    assert int(nginx) < keep_alive_s
+    assert int(nginx) < default("cluster", "drain_limit") / timedelta(seconds=1)
     assert int(haproxy) < keep_alive_s
     request_s = default("http", "request_timeout") / timedelta(seconds=1)
     [answer] = re.findall(r"proxy_read_timeout (\d+)s", (DEPLOY / "nginx" / "nginx.conf").read_text())
