@@ -1,6 +1,6 @@
 """Who a request comes from, and the routes below /auth; web/token_endpoint.py hands the tokens out."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from datetime import UTC, datetime
 
 from starlette.requests import Request
@@ -79,10 +79,17 @@ def auth_routes(
     *,
     throttle: Throttle | None = None,
     failures: int = FAILURES_PER_EMAIL_AND_CLIENT,
+    known_passwords: Set[str] = frozenset(),
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> list[Route]:
-    """POST /auth/token, POST /auth/logout, GET /auth/jwks.json; after `failures` one client waits to try an address."""
-    endpoint = TokenEndpoint(tokens, passwords, accounts, throttle or Throttle(), clock, failures=failures)
+    """POST /auth/token, POST /auth/logout, GET /auth/jwks.json.
+
+    After `failures` one client waits to try an address; nobody signs in with one of the `known_passwords`.
+    """
+    throttle = throttle or Throttle()
+    endpoint = TokenEndpoint(
+        tokens, passwords, accounts, throttle, clock, failures=failures, known_passwords=known_passwords
+    )
 
     async def logout(request: Request) -> Response:
         try:

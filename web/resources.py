@@ -1,7 +1,7 @@
 """What one process holds while it serves: the pool, the cache, the keys, and the tasks that keep the cache coherent."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Set
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime
 from typing import Any
@@ -36,7 +36,9 @@ from web.user_accounts import UserAccounts, ViewerAccount
 class Resources:
     """Built when the application is; connections are opened when they are first needed."""
 
-    def __init__(self, settings: Settings, clock: Callable[[], datetime] = utc_now) -> None:
+    def __init__(
+        self, settings: Settings, clock: Callable[[], datetime] = utc_now, *, known_passwords: Set[str] = frozenset()
+    ) -> None:
         self._clock = clock
         self.database = open_database(settings)
         self.cache = open_cache(settings)
@@ -52,6 +54,7 @@ class Resources:
         self.cached_execution = CachedExecution(self._responses, self._authenticator)
         self._throttle = Throttle(window=settings.auth.sign_in_window)
         self._failures = settings.auth.sign_in_attempts
+        self._known_passwords = known_passwords
         self._show(settings)
 
     def _show(self, settings: Settings) -> None:
@@ -72,6 +75,7 @@ class Resources:
                 self._authenticator,
                 throttle=self._throttle,
                 failures=self._failures,
+                known_passwords=self._known_passwords,
                 clock=self._clock,
             )
         ]

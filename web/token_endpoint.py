@@ -1,6 +1,6 @@
 """POST /auth/token: the password and the refresh_token grants of OAuth 2.0, and refusals in its words."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from datetime import datetime
 
 from starlette.requests import ClientDisconnect, Request
@@ -18,6 +18,10 @@ FAILURES_PER_EMAIL_AND_CLIENT = 5
 FAILURES_PER_CLIENT = 50
 FAILURES_PER_EMAIL = 100  # above the limit of a client, so that one stranger cannot lock somebody out
 LONGEST_EMAIL = 254  # RFC 5321; also bounds what the throttle keeps
+WELL_KNOWN = (
+    "everybody knows the password of the demo: it is good only while HOST is a loopback address;"
+    " `rollcall user password` sets another"
+)
 NO_STORE = {"Cache-Control": "no-store"}
 
 
@@ -33,6 +37,7 @@ class TokenEndpoint:
         clock: Callable[[], datetime],
         *,
         failures: int = FAILURES_PER_EMAIL_AND_CLIENT,
+        known_passwords: Set[str] = frozenset(),
     ) -> None:
         self._tokens = tokens
         self._passwords = passwords
@@ -40,6 +45,7 @@ class TokenEndpoint:
         self._throttle = throttle
         self._clock = clock
         self._failures = failures
+        self._known_passwords = known_passwords
 
     async def answer(self, request: Request) -> Response:
         """The tokens, or the refusal."""
@@ -84,6 +90,8 @@ class TokenEndpoint:
         if account is None or not good or not account.is_active:
             raise OAuthError("invalid_grant", "the email address or the password is wrong")
         self._throttle.take_back(attempts)
+        if password in self._known_passwords:
+            raise OAuthError("invalid_grant", WELL_KNOWN)
         return account
 
     async def _by_refresh_token(self, token: str) -> Account:

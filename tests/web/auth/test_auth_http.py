@@ -9,7 +9,8 @@ from starlette.types import Message
 
 from domain.errors import Unauthenticated, Unavailable
 from tests.web.auth.conftest import NOW, PASSWORD, Clock, CompanyAccounts, client_from
-from web.auth import Authenticator
+from web.auth import Authenticator, auth_routes
+from web.passwords import Passwords
 from web.tokens import Tokens
 
 ADA = {"grant_type": "password", "username": "Ada@Rollcall.test ", "password": PASSWORD}
@@ -51,6 +52,20 @@ async def test_all_wrong_sign_ins_look_the_same(client: httpx2.AsyncClient, user
     body = {"grant_type": "password", "username": username, "password": password}
     answer = await client.post("/auth/token", data=body)
     assert (answer.status_code, answer.json(), answer.headers["cache-control"]) == (400, WRONG, "no-store")
+
+
+async def test_a_password_that_everybody_knows_is_refused_when_it_is_right_and_only_then(
+    tokens: Tokens, accounts: CompanyAccounts, passwords: Passwords, clock: Clock
+) -> None:
+    authenticator = Authenticator(tokens, accounts, clock=clock)
+    routes = auth_routes(tokens, passwords, accounts, authenticator, known_passwords={PASSWORD}, clock=clock)
+    async with client_from(Starlette(routes=routes), "203.0.113.5") as client:
+        answer = await client.post("/auth/token", data=ADA)
+        assert (answer.status_code, answer.json()["error"]) == (400, "invalid_grant")
+        assert answer.json()["error_description"].startswith(
+            "everybody knows the password of the demo: it is good only"
+        )
+        assert (await client.post("/auth/token", data={**ADA, "username": "gone@rollcall.test"})).json() == WRONG
 
 
 async def test_a_refresh_token_gives_new_tokens_of_the_present_epoch(
