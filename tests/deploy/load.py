@@ -5,6 +5,7 @@ import json
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 from uuid import uuid4
@@ -12,6 +13,7 @@ from uuid import uuid4
 from tests.deploy.figures import Attempt, Kind, Outcome
 
 LIMIT_S = 40.0
+STALE_LIMIT_S = 15.0
 EMPLOYEE = "query Employee($id: ID!) { employee(id: $id) { fullName department { name } presence { state } } }"
 PRESENCE = "query Presence($id: ID!) { employee(id: $id) { presence { state } } }"
 CHECK = (
@@ -34,7 +36,7 @@ class Client:
         self._port, self._token = port, token
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
-    async def ask(self, document: str, variables: Mapping[str, object], *, by_get: bool = False) -> dict[str, object]:
+    async def ask(self, document: str, variables: Mapping[str, object], *, by_get: bool = False) -> dict[str, Any]:
         """The data of an operation; raises Refused or Failed."""
         try:
             async with asyncio.timeout(LIMIT_S):
@@ -48,7 +50,7 @@ class Client:
             raise Refused  # with 503 and Retry-After, or with 200 beside the fields that could be answered
         if status != 200 or errors:
             raise Failed(" ".join([str(status), *(error["code"] for error in errors)]))
-        data: dict[str, object] = answer["data"]
+        data: dict[str, Any] = answer["data"]
         return data
 
     async def _exchange(
@@ -83,6 +85,7 @@ class Load:
     def __init__(self, port: int, token: str, employees: Sequence[str], readers: int = 6, punchers: int = 4) -> None:
         self.attempts: list[Attempt] = []
         self.stale: list[float] = []
+        self.notes: list[str] = []
         self.acknowledged: dict[str, str] = {}
         self.sent: set[str] = set()
         self.directions: dict[str, str] = {}
@@ -132,7 +135,6 @@ class Load:
         while (data := await self._ask(client, "mutation", document, variables)) is None:
             await asyncio.sleep(0.1)
         [payload] = data.values()
-        assert isinstance(payload, dict)
         if payload["punch"] is None:
             codes = [error["code"] for error in payload["userErrors"]]
             assert codes in (["ALREADY_CHECKED_IN"], ["NOT_CHECKED_IN"]), codes
@@ -144,13 +146,30 @@ class Load:
             self.expected.pop(employee, None)
             return
         self.expected[employee] = direction == "IN"
+        await self._look(client, employee, key)
+
+    async def _look(self, client: Client, employee: str, key: str) -> None:
+        """Look whether what was just acknowledged shows; if not, note for how long it does not."""
+        acknowledged_s = time.monotonic()
         shown = await self._ask(client, "read", PRESENCE, {"id": employee}, by_get=True)
-        if shown is not None and is_in(shown) != self.expected[employee]:
-            self.stale.append(time.monotonic())
+        if shown is None or is_in(shown) == self.expected[employee]:
+            return
+        self.stale.append(time.monotonic())
+        first = shown["employee"]["presence"]["state"]
+        while not self._stopping and time.monotonic() < acknowledged_s + STALE_LIMIT_S:
+            shown = await self._ask(client, "read", PRESENCE, {"id": employee}, by_get=True)
+            if shown is not None and is_in(shown) == self.expected[employee]:
+                break
+            await asyncio.sleep(0.02)
+        state = shown["employee"]["presence"]["state"] if shown else None
+        self.notes.append(
+            f"{datetime.now(UTC):%H:%M:%S} {employee} key {key}: {first} instead of IN={self.expected[employee]}, "
+            f"{state} after {time.monotonic() - acknowledged_s:.2f} s"
+        )
 
     async def _ask(
         self, client: Client, kind: Kind, document: str, variables: Mapping[str, object], *, by_get: bool = False
-    ) -> dict[str, object] | None:
+    ) -> dict[str, Any] | None:
         began_s, outcome, reason, data = time.monotonic(), "answered", "", None
         try:
             data = await client.ask(document, variables, by_get=by_get)

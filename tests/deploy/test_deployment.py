@@ -119,6 +119,7 @@ async def read_back(on: Stage, load: Load, steps: list[Step], proxy: str) -> Rep
         sum(times > 1 for times in times_by_key.values()),
         len(times_by_key.keys() - load.acknowledged.keys()),
         disagreeing,
+        load.notes,
     )
 
 
@@ -138,7 +139,11 @@ async def test_what_clients_see_while_parts_die(proxy: Proxy, tmp_path: Path) ->
         report = await read_back(on, load, steps, proxy.__name__)
     REPORT.mkdir(parents=True, exist_ok=True)
     (REPORT / f"{proxy.__name__}.json").write_text(json.dumps(msgspec.to_builtins(report), indent=2) + "\n")
-    print(f"acknowledged {report.acknowledged}, lost {report.lost}, doubled {report.doubled}")
+    print(
+        f"acknowledged {report.acknowledged}, lost {report.lost}, doubled {report.doubled}",
+        *report.stale_reads,
+        sep="\n",
+    )
     judge(report)
 
 
