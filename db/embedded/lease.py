@@ -13,7 +13,12 @@ import msgspec
 from db.embedded.binaries import EmbeddedServerError
 
 CHECKOUT = Path(__file__).parents[2]
-FOR_TESTS = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+FOR_TESTS = {
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "autovacuum": "off",  # a worker in a test's database keeps DROP DATABASE ... FORCE, which we are no superuser for, out
+}
 
 
 class EmbeddedServers(msgspec.Struct, frozen=True):
