@@ -17,7 +17,7 @@ FOR_TESTS = {
     "fsync": "off",
     "synchronous_commit": "off",
     "full_page_writes": "off",
-    "autovacuum": "off",  # a worker in a test's database keeps DROP DATABASE ... FORCE, which we are no superuser for, out
+    "autovacuum": "off",  # its workers are a superuser's: DROP DATABASE ... FORCE may not end them
 }
 
 
