@@ -90,6 +90,7 @@ class Load:
         self.sent: set[str] = set()
         self.directions: dict[str, str] = {}
         self.expected: dict[str, bool] = {}  # whether an employee is at work, after what was acknowledged
+        self._came: dict[str, str | None] = {}
         self._port, self._token, self._employees = port, token, employees
         self._readers, self._punchers = readers, punchers
         self._stopping = False
@@ -142,7 +143,11 @@ class Load:
             return
         self.acknowledged[key] = payload["punch"]["id"]
         self.directions[employee] = direction
-        if payload["day"] is None:  # in no window of the employee's plan: presence does not follow it
+        came, day = self._came.get(employee), payload["day"] and payload["day"]["workDate"]
+        if direction == "IN":
+            self._came[employee] = day
+        if day is None or (direction == "OUT" and day != came):
+            # in no window of the employee's plan, or in another one than the coming: presence does not follow it
             self.expected.pop(employee, None)
             return
         self.expected[employee] = direction == "IN"
