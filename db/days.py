@@ -134,6 +134,11 @@ def exceptions_mask(exceptions: Iterable[AttendanceException]) -> int:
     return sum(1 << EXCEPTIONS.index(exception) for exception in exceptions)
 
 
+async def lock_employees(connection: WriteConnection, ids: Iterable[EmployeeId]) -> None:
+    """Wait for other changes of these employees' attendance, and make those that follow wait."""
+    await connection.records(_LOCK_EMPLOYEES, ids=sorted(ids))
+
+
 async def derive_days(
     connection: WriteConnection,
     employee_ids: Iterable[EmployeeId],
@@ -151,7 +156,7 @@ async def derive_days(
     and the holidays and rules that the other changed.
     """
     wanted = sorted(set(employee_ids))
-    await connection.records(_LOCK_EMPLOYEES, ids=wanted)
+    await lock_employees(connection, wanted)
     around = (first - BESIDE, last + BESIDE) if beside else (first, last)
     company = await company_facts(connection, *around)
     count, changes = 0, []

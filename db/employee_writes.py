@@ -6,17 +6,14 @@ from typing import Any, Final
 from sqlalchemy import text
 
 from db.connection import Query, WriteConnection
+from db.employees import COLUMNS, FROM
 from db.rows import EmployeeRow, PostingRow
 from domain.ids import EmployeeId
 
-_COLUMNS: Final = ", ".join(
-    "coalesce(e.time_zone, l.time_zone)" if name == "time_zone" else f"e.{name}"
-    for name in EmployeeRow.__struct_fields__
-)
 _FOR_UPDATE: Final = Query(
     "employee_for_update",
     text(f"""
-    SELECT {_COLUMNS} FROM employee e JOIN location l ON l.id = e.location_id
+    SELECT {COLUMNS} FROM {FROM}
     WHERE e.id = CAST(:id AS bigint) FOR NO KEY UPDATE OF e"""),
 )
 _INSERT: Final = Query(

@@ -8,6 +8,7 @@ import msgspec
 from sqlalchemy import text
 
 from db.connection import Query, WriteConnection
+from db.days import lock_employees
 from db.facts import company_facts, employee_facts
 from db.rows import PunchRow, Row
 from domain.attendance.work_days import work_days
@@ -19,10 +20,6 @@ EVENT_MARGIN: Final = timedelta(days=2)
 """How far a device may correct the time of an event that it hands in again; bounds the partitions that are read."""
 
 _COLUMNS: Final = ", ".join(PunchRow.__struct_fields__)
-_LOCK: Final = Query(
-    "employee_lock",
-    text("SELECT id FROM employee WHERE id = ANY(CAST(:ids AS bigint[])) ORDER BY id FOR NO KEY UPDATE"),
-)
 _PRESENCE: Final = Query(
     "presence_around",
     text("""
@@ -115,11 +112,6 @@ class Recorded(Row, frozen=True, array_like=True):
     new: tuple[tuple[EmployeeId, datetime], ...]
     duplicates: int
     unmatched: int
-
-
-async def lock_employees(connection: WriteConnection, ids: Sequence[EmployeeId]) -> None:
-    """Wait for other changes of these employees' attendance, and make those that follow wait."""
-    await connection.records(_LOCK, ids=sorted(ids))
 
 
 async def presence_at(connection: WriteConnection, employee_id: EmployeeId, at: datetime) -> PresenceState | None:

@@ -6,7 +6,7 @@ It writes through the unit of work like every mutation, so the cache hears of it
 import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Final
 
 import structlog
@@ -19,6 +19,7 @@ from db.upkeep import DueRow
 from domain.errors import Unavailable
 from domain.ids import EmployeeId
 from loaders.unit_of_work import unit_of_work
+from telemetry.clock import utc_now
 from telemetry.counters import count
 
 PAUSE: Final = timedelta(seconds=20)
@@ -52,11 +53,6 @@ def _by_dates(rows: Sequence[DueRow]) -> dict[tuple[date, date], list[EmployeeId
     for row in rows:
         found[row.first, row.last].append(row.employee_id)
     return found
-
-
-def utc_now() -> datetime:
-    """The present time, aware and in UTC."""
-    return datetime.now(UTC)
 
 
 async def upkeep_for_ever(database: Database, cache: SecondLevelCache, clock: Callable[[], datetime] = utc_now) -> None:

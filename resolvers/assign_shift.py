@@ -9,8 +9,7 @@ from strawberry import UNSET
 
 from db.assignment_writes import assignment, delete_assignments, insert_assignments, overlapping, without
 from db.connection import WriteConnection
-from db.days import derive_days
-from db.punch_writes import lock_employees
+from db.days import derive_days, lock_employees
 from db.rows import AssignmentRow, EmployeeRow
 from domain.attendance.calendar import EVERY_WEEKDAY
 from domain.errors import ErrorCode, UserProblem

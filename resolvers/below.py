@@ -10,8 +10,7 @@ from loaders.employees import employees_below as pages_below
 from resolvers.arguments import window_of
 from resolvers.connections import Connection, connection
 from resolvers.context import Context, shown
-
-BY_NAME = (("NAME", False),)
+from resolvers.ordering import default_order
 
 
 async def employees_below(
@@ -19,7 +18,7 @@ async def employees_below(
 ) -> Connection[EmployeeRow]:
     """By name, or by id when some are seen under a pseudonym only."""
     viewer = context.require_viewer()
-    order = () if viewer.needs_groups else BY_NAME
+    order = default_order(viewer)
     window = window_of(order, len(order) + 1, first, after)
     key = EmployeesBelowKey(parent, parent_id, viewer.seen, bool(order), window)
     page = await context.must(pages_below, key)

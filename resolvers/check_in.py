@@ -8,8 +8,8 @@ import strawberry
 from strawberry import UNSET
 
 from db.connection import WriteConnection
-from db.days import after_latest, derive_days
-from db.punch_writes import insert_punch, lock_employees, presence_at
+from db.days import after_latest, derive_days, lock_employees
+from db.punch_writes import insert_punch, presence_at
 from db.rows import DayRow, EmployeeRow, PunchRow
 from domain.attendance.work_days import zone
 from domain.enums import PresenceState, PunchDirection, PunchSource

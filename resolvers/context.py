@@ -20,14 +20,10 @@ from loaders.batch import Batch, Loaders
 from loaders.employees import employee_by_id
 from loaders.unit_of_work import UnitOfWork, unit_of_work
 from resolvers.consulted import WatchedViewer
+from telemetry.clock import utc_now
 
 K = TypeVar("K")
 V = TypeVar("V")
-
-
-def utc_now() -> datetime:
-    """The present time, aware and in UTC."""
-    return datetime.now(UTC)
 
 
 class Context:

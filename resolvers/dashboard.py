@@ -21,9 +21,10 @@ from resolvers.arguments import window_of
 from resolvers.connections import Connection, connection
 from resolvers.context import Context, Info, shown
 from resolvers.described import First, Scope
-from resolvers.inputs import EmployeeOrderField
 from resolvers.metrics import SUPPRESSED, Metrics, metrics
+from resolvers.ordering import default_order
 from resolvers.scope import today_filter
+from resolvers.small_groups import is_small
 from resolvers.stats import Dimension, StatRow, stat_key
 
 EXCEPTION_DAYS: Final = timedelta(days=31)
@@ -66,7 +67,7 @@ def totals(row: strawberry.Parent[DashboardToday], info: Info) -> Metrics:
 
 def _figures(context: Context, sums: Sums) -> Metrics:
     """A day is one employee's, so the days are the heads."""
-    if context.require_viewer().needs_groups and 0 < sums.days < MIN_GROUP_SIZE:
+    if context.require_viewer().needs_groups and is_small(sums.days):
         return SUPPRESSED
     return metrics(sums, heads=sums.days)
 
@@ -92,7 +93,7 @@ async def late_not_in(row: strawberry.Parent[DashboardToday], info: Info) -> lis
 async def on_leave(row: strawberry.Parent[DashboardToday], info: Info, first: First = 20) -> Connection[EmployeeRow]:
     """Who is on leave today."""
     context, viewer = info.context, info.context.require_viewer()
-    order = () if viewer.needs_groups else ((EmployeeOrderField.NAME.value, False),)
+    order = default_order(viewer)
     window = window_of(order, len(order) + 1, first, None)
     people = EmployeeFilter(viewer.seen, employee_ids=row.found.on_leave)
     page = await context.must(employee_pages, EmployeePageKey(people, order, window))

@@ -1,6 +1,5 @@
 """What the fields of days and of lists of days do."""
 
-from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
@@ -13,7 +12,6 @@ from db.rows import DayRow, DepartmentRow, EmployeeRow, LeaveTypeRow, LocationRo
 from db.stats import HeadcountKey
 from domain.errors import Forbidden
 from domain.ids import EmployeeId
-from domain.permission import MIN_GROUP_SIZE
 from loaders.days import day_by_key, day_counts, headcounts, pages_of_days
 from loaders.departments import department_by_id
 from loaders.leave_types import leave_type_by_id
@@ -24,12 +22,15 @@ from resolvers.arguments import given, id_of, window_of
 from resolvers.connections import Connection, connection
 from resolvers.context import Context, Info
 from resolvers.described import After, AttendanceOrders, Before, Day, Days, First, GlobalId, Last
-from resolvers.inputs import AttendanceOrder, AttendanceOrderField, Direction
+from resolvers.inputs import AttendanceOrderField
 from resolvers.metrics import Metrics, totals_of
+from resolvers.ordering import order_of
 from resolvers.scope import day_filter
+from resolvers.small_groups import refuse_small
 
 UNSET = strawberry.UNSET
 NAMING = (AttendanceOrderField.EMPLOYEE_NAME, AttendanceOrderField.EMPLOYEE_NO)
+LATEST_FIRST = ((AttendanceOrderField.WORK_DATE.value, True),)
 
 
 async def attendance(
@@ -44,27 +45,17 @@ async def attendance(
     """The days whom the viewer may see."""
     context = info.context
     days, _ = await day_filter(context, filter)
-    order = _order(context, given(order_by))
+    order = order_of(context.require_viewer(), given(order_by), NAMING) or LATEST_FIRST
     window = window_of(order, len(page_terms(order)), first, after, last, before)
     await _refuse_small_groups(context, days)
     page = await context.must(pages_of_days, DayPageKey(days, order, window))
     return connection(page, window, order, lambda: context.load(day_counts, days), filter_=days)
 
 
-def _order(context: Context, orders: Sequence[AttendanceOrder] | None) -> tuple[tuple[str, bool], ...]:
-    hidden = context.require_viewer().needs_groups
-    for order in orders or ():
-        if hidden and order.field in NAMING:
-            raise Forbidden(f"orderBy: an analyst, who sees no names, cannot order by {order.field.value}")
-    found = {order.field.value: order.direction is Direction.DESC for order in reversed(orders or ())}
-    return tuple(reversed(found.items())) or ((AttendanceOrderField.WORK_DATE.value, True),)
-
-
 async def _refuse_small_groups(context: Context, days: DayFilter) -> None:
     if context.require_viewer().needs_groups:
         heads = await context.load(headcounts, HeadcountKey(days)) or ()
-        if heads and 0 < heads[0].employees < MIN_GROUP_SIZE:
-            raise Forbidden(f"filter: needed a selection of at least {MIN_GROUP_SIZE} employees for an analyst")
+        refuse_small(heads[0].employees if heads else 0, "filter")
 
 
 async def totals(row: strawberry.Parent[Connection[Any]], info: Info) -> Metrics:

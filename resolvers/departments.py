@@ -5,7 +5,6 @@ import strawberry
 from db.day_filter import DayFilter
 from db.rows import DepartmentRow, EmployeeRow
 from db.stats import DepartmentStatKey, HeadcountKey
-from domain.permission import MIN_GROUP_SIZE
 from loaders.days import stats_of_department
 from loaders.departments import ALL, all_departments, children_by_department, department_by_id, department_tree
 from resolvers.arguments import period_of
@@ -14,6 +13,7 @@ from resolvers.connections import Connection
 from resolvers.context import Info
 from resolvers.described import After, First, Period, RootsOnly
 from resolvers.metrics import SUPPRESSED, Metrics, heads_of, metrics
+from resolvers.small_groups import is_small
 
 
 async def departments(info: Info, roots_only: RootsOnly = False) -> list[DepartmentRow]:
@@ -56,6 +56,6 @@ async def stats(row: strawberry.Parent[DepartmentRow], info: Info, period: Perio
     sums = await context.must(stats_of_department, DepartmentStatKey(row.id, members, filter_))
     counted = HeadcountKey(DayFilter(viewer.seen, dates.first, dates.last, department_ids=members))
     found = metrics(sums, counted=counted)
-    if viewer.needs_groups and 0 < await heads_of(context, found) < MIN_GROUP_SIZE:
+    if viewer.needs_groups and is_small(await heads_of(context, found)):
         return SUPPRESSED
     return found

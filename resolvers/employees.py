@@ -9,9 +9,8 @@ from db.employees import EmployeePageKey
 from db.punches import PlanRow, ScheduleKey
 from db.rows import DayRow, DepartmentRow, EmployeeRow, LocationRow, ShiftRow
 from domain.enums import PresenceState
-from domain.errors import BadUserInput, Forbidden
+from domain.errors import BadUserInput
 from domain.ids import EmployeeId
-from domain.permission import MIN_GROUP_SIZE
 from domain.zoned_time import ZonedTime, zoned
 from loaders.days import days_of_employee, presences
 from loaders.departments import department_by_id
@@ -24,9 +23,11 @@ from resolvers.below import employees_below
 from resolvers.connections import Connection, connection
 from resolvers.context import Context, Info, shown
 from resolvers.described import After, Before, EmployeeNo, EmployeeOrders, First, Last, MaybeId, People, Period
-from resolvers.inputs import Direction, EmployeeOrder, EmployeeOrderField, PeriodInput
+from resolvers.inputs import EmployeeOrderField, PeriodInput
 from resolvers.metrics import Metrics, metrics_of_days
+from resolvers.ordering import default_order, order_of
 from resolvers.scope import employee_filter
+from resolvers.small_groups import refuse_small
 
 MOST_DAYS_NESTED = 400
 NAMING = (EmployeeOrderField.NAME, EmployeeOrderField.EMPLOYEE_NO)
@@ -65,25 +66,14 @@ async def employees(
     """The employees whom the viewer may see."""
     context, viewer = info.context, info.context.require_viewer()
     rows = await employee_filter(context, filter)
-    order = _order(context, given(order_by))
+    order = order_of(viewer, given(order_by), NAMING) or default_order(viewer)
     window = window_of(order, len(order) + 1, first, after, last, before)
-    if viewer.needs_groups and 0 < (await context.load(employee_counts, rows) or 0) < MIN_GROUP_SIZE:
-        raise Forbidden(f"filter: needed a selection of at least {MIN_GROUP_SIZE} employees for an analyst")
+    if viewer.needs_groups:
+        refuse_small(await context.load(employee_counts, rows) or 0, "filter")
     page = await context.must(employee_pages, EmployeePageKey(rows, order, window))
     return connection(
         page, window, order, lambda: context.load(employee_counts, rows), shown=lambda row: shown(viewer, row)
     )
-
-
-def _order(context: Context, orders: list[EmployeeOrder] | None) -> tuple[tuple[str, bool], ...]:
-    hidden = context.require_viewer().needs_groups
-    if not orders:
-        return () if hidden else ((EmployeeOrderField.NAME.value, False),)
-    for order in orders:
-        if hidden and order.field in NAMING:
-            raise Forbidden(f"orderBy: an analyst, who sees no names, cannot order by {order.field.value}")
-    found = {order.field.value: order.direction is Direction.DESC for order in reversed(orders)}
-    return tuple(reversed(found.items()))
 
 
 async def department(row: strawberry.Parent[EmployeeRow], info: Info) -> DepartmentRow:

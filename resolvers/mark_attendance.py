@@ -11,8 +11,7 @@ from strawberry import UNSET
 
 from db.connection import WriteConnection
 from db.day_writes import override_days
-from db.days import days_by_key, derive_days
-from db.punch_writes import lock_employees
+from db.days import days_by_key, derive_days, lock_employees
 from db.rows import DayRow, OverrideRow
 from domain.attendance.work_days import zone
 from domain.enums import DayStatus, WorkMode

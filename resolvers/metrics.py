@@ -11,9 +11,9 @@ from db.stats import GroupKeys, HeadcountKey, StatKey
 from domain.attendance.metrics import Sums
 from domain.attendance.work_days import zone
 from domain.enums import DayStatus, WorkMode
-from domain.permission import MIN_GROUP_SIZE
 from loaders.days import headcounts, stat_groups
 from resolvers.context import Context, Info
+from resolvers.small_groups import is_small
 
 
 class Metrics(Sums, frozen=True):
@@ -56,7 +56,7 @@ async def totals_of(context: Context, filter_: DayFilter) -> Metrics:
     groups = await context.must(stat_groups, StatKey(filter_, limit=1))
     sums = groups.groups[0].sums if groups.groups else Sums()
     found = metrics(sums, counted=HeadcountKey(filter_))
-    if context.require_viewer().needs_groups and 0 < await heads_of(context, found) < MIN_GROUP_SIZE:
+    if context.require_viewer().needs_groups and is_small(await heads_of(context, found)):
         return SUPPRESSED
     return found
 

@@ -11,19 +11,20 @@ from db.day_pages import DaysOfEmployeeKey
 from db.employees import EmployeeFilter, EmployeePageKey
 from db.rows import DayRow, EmployeeRow
 from domain.enums import DayStatus
-from domain.errors import BadUserInput, Forbidden
+from domain.errors import BadUserInput
 from domain.periods import ONE_DAY, plus_months
-from domain.permission import MIN_GROUP_SIZE
 from loaders.days import days_of_employee
 from loaders.employees import employee_counts, employee_pages
 from resolvers.arguments import window_of
 from resolvers.connections import PageInfo, connection
 from resolvers.context import Context, Info, shown
 from resolvers.described import After, First, Month, Scope, Year
-from resolvers.inputs import EmployeeOrderField, OrgScope
+from resolvers.inputs import OrgScope
 from resolvers.locations import check_year
 from resolvers.metrics import Metrics, metrics_of_days
+from resolvers.ordering import default_order
 from resolvers.scope import scope_of
+from resolvers.small_groups import refuse_small
 
 CODE_BY_STATUS: Final = {
     DayStatus.PRESENT: "P",
@@ -72,10 +73,10 @@ async def month_grid(
     begin = date(year, month, 1)
     end = plus_months(begin, 1) - ONE_DAY
     people = await _people(context, scope, begin, end)
-    order = () if viewer.needs_groups else ((EmployeeOrderField.NAME.value, False),)
+    order = default_order(viewer)
     window = window_of(order, len(order) + 1, first, after)
-    if viewer.needs_groups and 0 < (await context.load(employee_counts, people) or 0) < MIN_GROUP_SIZE:
-        raise Forbidden(f"scope: needed a selection of at least {MIN_GROUP_SIZE} employees for an analyst")
+    if viewer.needs_groups:
+        refuse_small(await context.load(employee_counts, people) or 0, "scope")
     page = await context.must(employee_pages, EmployeePageKey(people, order, window))
     chosen = connection(
         page, window, order, lambda: context.load(employee_counts, people), shown=lambda row: shown(viewer, row)

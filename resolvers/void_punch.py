@@ -5,7 +5,8 @@ from typing import Annotated, TypeAlias
 import strawberry
 
 from db.connection import WriteConnection
-from db.punch_writes import lock_employees, punch_for_update, void_punch
+from db.days import lock_employees
+from db.punch_writes import punch_for_update, void_punch
 from db.rows import PunchRow
 from domain.attendance.work_days import zone
 from domain.enums import PunchSource

@@ -1,13 +1,14 @@
 """Who a request comes from, and the routes below /auth; web/token_endpoint.py hands the tokens out."""
 
 from collections.abc import Callable, Set
-from datetime import UTC, datetime
+from datetime import datetime
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from domain.errors import Unauthenticated, Unavailable
+from telemetry.clock import utc_now
 from web.accounts import Account, Accounts, admitted
 from web.oidc import OidcIssuers
 from web.passwords import Passwords
@@ -27,7 +28,7 @@ class Authenticator:
         accounts: Accounts,
         *,
         issuers: OidcIssuers | None = None,
-        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        clock: Callable[[], datetime] = utc_now,
     ) -> None:
         self._tokens = tokens
         self._accounts = accounts
@@ -80,7 +81,7 @@ def auth_routes(
     throttle: Throttle | None = None,
     failures: int = FAILURES_PER_EMAIL_AND_CLIENT,
     known_passwords: Set[str] = frozenset(),
-    clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    clock: Callable[[], datetime] = utc_now,
 ) -> list[Route]:
     """POST /auth/token, POST /auth/logout, GET /auth/jwks.json.
 

@@ -15,7 +15,8 @@ from domain.permission import Viewer, viewer_of
 from jobs.upkeep import upkeep_for_ever
 from loaders.departments import ALL, department_tree
 from loaders.drain import drain_for_ever
-from resolvers.context import Context, utc_now
+from resolvers.context import Context
+from telemetry.clock import utc_now
 from telemetry.gauges import gauge
 from telemetry.requests import slow
 from web.auth import Authenticator, auth_routes
