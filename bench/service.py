@@ -29,8 +29,9 @@ _PROCESS_CLOCK: Final = 2  # CPUCLOCK_SCHED: Linux makes the id of another proce
 class Service:
     """A running service."""
 
-    def __init__(self, process: "subprocess.Popen[bytes]", port: int) -> None:
+    def __init__(self, process: "subprocess.Popen[bytes]", port: int, status_port: int) -> None:
         self.port = port
+        self.status_port = status_port
         self._process = psutil.Process(process.pid)
         self.workers = self._workers()
 
@@ -74,15 +75,15 @@ class ClientProcess:
 @contextmanager
 def serving(environment: Mapping[str, str], log: Path, workers: int | None) -> Iterator[Service]:
     """Start the service and stop it; what it says goes to `log`."""
-    port = _free_port()
-    given = {**environment, "PORT": str(port), "STATUS_PORT": str(_free_port())}
+    port, status_port = _free_port(), _free_port()
+    given = {**environment, "PORT": str(port), "STATUS_PORT": str(status_port)}
     if workers:
         given["CLUSTER_WORKERS"] = str(workers)
     with log.open("wb") as said:
         process = subprocess.Popen([sys.executable, "server.py"], cwd=CHECKOUT, env=given, stdout=said, stderr=said)
     try:
         _wait_until_ready(process, port, log)
-        yield Service(process, port)
+        yield Service(process, port, status_port)
     finally:
         process.terminate()
         process.wait()
