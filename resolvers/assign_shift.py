@@ -18,7 +18,7 @@ from domain.periods import ONE_DAY
 from loaders.employees import employee_by_id
 from loaders.shifts import shift_by_id
 from resolvers.arguments import EARLIEST, LATEST, given, id_of, ids_of
-from resolvers.changes import Change, Problems, UserErrorValue, changed, forbidden, invalid, not_found, problem
+from resolvers.changes import Problems, UserErrorValue, changed, forbidden, invalid, not_found, problem
 from resolvers.context import Context, Info
 from resolvers.inputs import ID
 
@@ -90,8 +90,7 @@ async def assign_shift(info: Info, input: Assign) -> AssignShiftPayload:
             [*ids], (await derive_days(connection, ids, wanted.first, last, context.now(), beside=True)).days
         )
 
-    dry_run = given(input.dry_run) is True
-    done, problems = await changed(context, Change("assignShift", input, dry_run=dry_run), Assigned, work)
+    done, problems = await changed(context, work, dry_run=given(input.dry_run) is True)
     if done is None:
         return AssignShiftPayload([], 0, problems)
     rows = await context.load_many(employee_by_id, [EmployeeId(id_) for id_ in done.employee_ids])

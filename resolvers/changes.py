@@ -1,22 +1,18 @@
-"""How mutations change things: one unit of work, problems into `userErrors`, retries get the first outcome."""
+"""How mutations change things: one unit of work, and problems into `userErrors`."""
 
-import hashlib
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
-import strawberry
 
 from db.connection import WriteConnection
 from db.errors import ConstraintBroken
-from db.idempotency import MOST_KEY_LENGTH, first_outcome, store_outcome
 from domain.errors import BadUserInput, ErrorCode, UserProblem
 from resolvers.arguments import given, path_of
 from resolvers.context import Context
 
 Outcome = TypeVar("Outcome", bound=msgspec.Struct)
-_encode: Final = msgspec.msgpack.Encoder().encode
 
 
 class UserErrorValue(msgspec.Struct, frozen=True):
@@ -45,46 +41,24 @@ class Problems(Exception):
         self.problems = problems
 
 
-class Change(msgspec.Struct, frozen=True):
-    """A mutation under way: its name, the input that it was called with, and the key that makes retries harmless."""
-
-    mutation: str
-    input: object
-    key: str | None = None
-    key_path: str = "input.idempotencyKey"
-    dry_run: bool = False
-
-
 async def changed(
     context: Context,
-    change: Change,
-    outcome_type: type[Outcome],
     work: Callable[[WriteConnection], Awaitable[Outcome]],
     problem_by_constraint: Mapping[str, UserProblem] = {},
+    *,
+    dry_run: bool = False,
 ) -> tuple[Outcome | None, list[UserErrorValue]]:
     """Run `work` in one transaction; returns (its outcome, no problems) or (None, what was wrong) with nothing written.
 
-    With a key the outcome is stored, and a retry gets it back without any work. A dry run gives the outcome and
-    writes nothing. `problem_by_constraint` says what a broken constraint of the database means to a person.
+    A dry run gives the outcome and writes nothing. `problem_by_constraint` says what a broken constraint of the
+    database means to a person.
     """
-    viewer = context.require_viewer()
+    context.require_viewer()
     try:
-        if change.key is not None and not 0 < len(change.key) <= MOST_KEY_LENGTH:
-            raise invalid(change.key_path, f"needed 1 to {MOST_KEY_LENGTH} characters, got {len(change.key)}")
         async with context.unit_of_work() as unit:
-            connection = unit.connection
-            if change.key is not None and (stored := await first_outcome(connection, viewer.user_id, change.key)):
+            outcome = await work(unit.connection)
+            if dry_run:
                 unit.undo()
-                if (stored.mutation, stored.request_hash) != (change.mutation, _hash(change.input)):
-                    raise problem(ErrorCode.IDEMPOTENCY_MISMATCH, change.key_path, "was used for another request")
-                return msgspec.msgpack.decode(stored.outcome, type=outcome_type), []
-            outcome = await work(connection)
-            if change.dry_run:
-                unit.undo()
-            elif change.key is not None:
-                await store_outcome(
-                    connection, viewer.user_id, change.key, change.mutation, _hash(change.input), _encode(outcome)
-                )
         return outcome, []
     except Problems as several:
         return None, [user_error(problem) for problem in several.problems]
@@ -146,18 +120,3 @@ def text_of(value: str | None, where: str, most: int = 200) -> str:
 def shown(at: datetime) -> str:
     """An instant as the API writes it."""
     return f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
-
-
-def _hash(input_: object) -> bytes:
-    return hashlib.blake2b(_encode(_plain(input_)), digest_size=16).digest()
-
-
-def _plain(value: object) -> object:
-    """An input as nested lists, whatever its type."""
-    if value is strawberry.UNSET:
-        return None
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if hasattr(value, "__strawberry_definition__") and not isinstance(value, type | str):
-        return [_plain(item) for item in vars(value).values()]
-    return value

@@ -1,5 +1,6 @@
 """Checking in and out, for oneself or, within reach, for others."""
 
+from collections.abc import Awaitable, Callable
 from datetime import date, datetime, timedelta
 from typing import Annotated, Final, TypeAlias
 
@@ -22,9 +23,10 @@ from loaders.employees import employee_by_id
 from loaders.locations import location_by_id
 from loaders.punches import punch_by_id
 from resolvers.arguments import given, id_of
-from resolvers.changes import Change, UserErrorValue, changed, forbidden, invalid, not_found, problem, shown
+from resolvers.changes import UserErrorValue, forbidden, invalid, not_found, problem, shown
 from resolvers.context import Context, Info
 from resolvers.inputs import ID
+from resolvers.retries import Kept, Request, changed_once
 
 CLOCK_MARGIN: Final = timedelta(minutes=2)
 OWN_DELAY: Final = timedelta(days=1)
@@ -57,12 +59,20 @@ class Punched(msgspec.Struct, frozen=True):
     work_date: date | None
 
 
-class CheckPayload(msgspec.Struct, frozen=True):
-    """The punch with its day, or what was wrong."""
+class Checked(msgspec.Struct, frozen=True):
+    """The punch with its day."""
 
     punch: PunchRow | None
     day: DayRow | None
+
+
+class CheckPayload(Checked, frozen=True):
+    """The punch with its day, or what was wrong."""
+
     user_errors: list[UserErrorValue]
+
+
+KEPT: Final = Kept(Punched, Checked)
 
 
 async def check_in(info: Info, input: Check) -> CheckPayload:
@@ -76,8 +86,6 @@ async def check_out(info: Info, input: Check) -> CheckPayload:
 
 
 async def _check(context: Context, mutation: str, input_: CheckInput, direction: PunchDirection) -> CheckPayload:
-    change = Change(mutation, input_, given(input_.client_event_id), "input.clientEventId")
-
     async def work(connection: WriteConnection) -> Punched:
         employee = await _employee(context, input_)
         at = _instant(context, input_, employee)
@@ -98,7 +106,8 @@ async def _check(context: Context, mutation: str, input_: CheckInput, direction:
         )
         return await derive_around(connection, context, punch)
 
-    return await payload_of(context, *await changed(context, change, Punched, work))
+    request = Request(mutation, input_, given(input_.client_event_id), "input.clientEventId")
+    return await changed_punch(context, request, work)
 
 
 async def derive_around(connection: WriteConnection, context: Context, punch: PunchRow) -> Punched:
@@ -109,13 +118,20 @@ async def derive_around(connection: WriteConnection, context: Context, punch: Pu
     return Punched(punch.id, punch.employee_id, derived.date_by_punch.get(punch.id))
 
 
-async def payload_of(context: Context, punched: Punched | None, problems: list[UserErrorValue]) -> CheckPayload:
-    """The payload of a punch, read again now that it is written."""
-    if punched is None:
+async def changed_punch(
+    context: Context, request: Request, work: Callable[[WriteConnection], Awaitable[Punched]]
+) -> CheckPayload:
+    """What a mutation that makes or voids a punch answers."""
+
+    async def look_up(punched: Punched) -> Checked:
+        employee_id, work_date = EmployeeId(punched.employee_id), punched.work_date
+        day = None if work_date is None else await context.load(day_by_key, (employee_id, work_date))
+        return Checked(await context.load(punch_by_id, PunchId(punched.punch_id)), day)
+
+    checked, problems = await changed_once(context, request, KEPT, work, look_up)
+    if checked is None:
         return CheckPayload(None, None, problems)
-    employee_id, work_date = EmployeeId(punched.employee_id), punched.work_date
-    day = None if work_date is None else await context.load(day_by_key, (employee_id, work_date))
-    return CheckPayload(await context.load(punch_by_id, PunchId(punched.punch_id)), day, problems)
+    return CheckPayload(checked.punch, checked.day, problems)
 
 
 async def _employee(context: Context, input_: CheckInput) -> EmployeeRow:

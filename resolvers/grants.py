@@ -25,7 +25,7 @@ from loaders.departments import department_by_id
 from loaders.locations import location_by_id
 from loaders.users import user_by_id
 from resolvers.arguments import given, id_of
-from resolvers.changes import Change, UserErrorValue, changed, forbidden, invalid, not_found, problem
+from resolvers.changes import UserErrorValue, changed, forbidden, invalid, not_found, problem
 from resolvers.context import Context, Info
 from resolvers.inputs import ID
 from resolvers.organising import Saved
@@ -61,26 +61,19 @@ class UserPayload(msgspec.Struct, frozen=True):
 async def grant_role(info: Info, input: Grant) -> UserPayload:
     """Give a user a role, or another end to one that the user has."""
     context = info.context
-    done = await changed(
-        context, Change("grantRole", input), Saved, lambda connection: _grant(context, connection, input)
-    )
-    return await _payload(context, *done)
+    return await _payload(context, *await changed(context, lambda connection: _grant(context, connection, input)))
 
 
 async def revoke_role(info: Info, input: Grant) -> UserPayload:
     """Take a role back."""
     context = info.context
-    done = await changed(
-        context, Change("revokeRole", input), Saved, lambda connection: _revoke(context, connection, input)
-    )
-    return await _payload(context, *done)
+    return await _payload(context, *await changed(context, lambda connection: _revoke(context, connection, input)))
 
 
 async def set_user_active(info: Info, user_id: WhichUser, active: Active) -> UserPayload:
     """Let a user sign in, or not any more: then every token of the user is worthless at once."""
     context = info.context
-    change = Change("setUserActive", [user_id, active])
-    done = await changed(context, change, Saved, lambda connection: _set_active(context, connection, user_id, active))
+    done = await changed(context, lambda connection: _set_active(context, connection, user_id, active))
     return await _payload(context, *done)
 
 

@@ -1,5 +1,6 @@
 """Marking days: what somebody decides against the punches."""
 
+import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import date as Date
@@ -21,10 +22,8 @@ from loaders.days import day_by_key
 from loaders.employees import employee_by_id
 from resolvers.arguments import given, id_of
 from resolvers.changes import (
-    Change,
     Problems,
     UserErrorValue,
-    changed,
     check_version,
     forbidden,
     invalid,
@@ -34,6 +33,7 @@ from resolvers.changes import (
 )
 from resolvers.context import Context, Info
 from resolvers.inputs import ID
+from resolvers.retries import Kept, Request, changed_once
 
 MOST_ITEMS: Final = 500
 DECIDABLE: Final = tuple(status for status in DayStatus if status not in (DayStatus.PENDING, DayStatus.INCOMPLETE))
@@ -65,8 +65,8 @@ class MarkAttendanceInput:
 Marks: TypeAlias = Annotated[MarkAttendanceInput, strawberry.argument(description="The decisions.")]
 
 
-class Kept(msgspec.Struct, frozen=True):
-    """What kept a day from being marked; of a conflict the day that `current` is."""
+class Refusal(msgspec.Struct, frozen=True):
+    """What kept a day from being marked; of a conflict the key of the day that is `current`."""
 
     code: ErrorCode
     message: str
@@ -80,7 +80,17 @@ class Marked(msgspec.Struct, frozen=True):
     """Which days were marked, and what kept others from it."""
 
     days: list[tuple[int, Date]]
-    problems: list[Kept]
+    refusals: list[Refusal]
+
+
+class Shown(msgspec.Struct, frozen=True):
+    """The days that were marked, and what kept others from it with the days that are there instead."""
+
+    days: list[DayRow]
+    refusals: list[tuple[Refusal, DayRow | None]]
+
+
+KEPT: Final = Kept(Marked, Shown)
 
 
 class MarkAttendancePayload(msgspec.Struct, frozen=True):
@@ -93,7 +103,6 @@ class MarkAttendancePayload(msgspec.Struct, frozen=True):
 async def mark_attendance(info: Info, input: Marks) -> MarkAttendancePayload:
     """Decide days; each is derived again with the decision."""
     context = info.context
-    change = Change("markAttendance", input, given(input.idempotency_key))
 
     async def work(connection: WriteConnection) -> Marked:
         reason = text_of(input.reason, "input.reason", 500)
@@ -101,26 +110,31 @@ async def mark_attendance(info: Info, input: Marks) -> MarkAttendancePayload:
         if problems and given(input.all_or_nothing) is not False:
             raise Problems(problems)
         await _store(context, connection, overrides, reason)
-        return Marked([(row.employee_id, row.work_date) for row in overrides], [_kept(wrong) for wrong in problems])
+        refusals = [_refusal(wrong) for wrong in problems]
+        return Marked([(row.employee_id, row.work_date) for row in overrides], refusals)
 
-    marked, problems = await changed(context, change, Marked, work)
-    if marked is None:
+    async def look_up(marked: Marked) -> Shown:
+        days = await asyncio.gather(*(_day(context, key) for key in marked.days))
+        current = await asyncio.gather(*(_day(context, refusal.current) for refusal in marked.refusals))
+        return Shown([day for day in days if day is not None], list(zip(marked.refusals, current, strict=True)))
+
+    request = Request("markAttendance", input, given(input.idempotency_key))
+    shown, problems = await changed_once(context, request, KEPT, work, look_up)
+    if shown is None:
         return MarkAttendancePayload([], problems)
-    keys: list[DayKey] = [(EmployeeId(employee), day) for employee, day in marked.days]
-    days = await context.load_many(day_by_key, keys)
-    shown = [await _shown(context, wrong) for wrong in marked.problems]
-    return MarkAttendancePayload([day for day in days if day is not None], shown)
+    return MarkAttendancePayload(shown.days, [_user_error(*refusal) for refusal in shown.refusals])
 
 
-def _kept(wrong: UserProblem) -> Kept:
+async def _day(context: Context, key: tuple[int, Date] | None) -> DayRow | None:
+    return None if key is None else await context.load(day_by_key, (EmployeeId(key[0]), key[1]))
+
+
+def _refusal(wrong: UserProblem) -> Refusal:
     current = wrong.current.key if isinstance(wrong.current, DayRow) else None
-    return Kept(wrong.error_code, wrong.message, wrong.path, wrong.needed_role, wrong.current_version, current)
+    return Refusal(wrong.error_code, wrong.message, wrong.path, wrong.needed_role, wrong.current_version, current)
 
 
-async def _shown(context: Context, wrong: Kept) -> UserErrorValue:
-    current = None
-    if wrong.current is not None:
-        current = await context.load(day_by_key, (EmployeeId(wrong.current[0]), wrong.current[1]))
+def _user_error(wrong: Refusal, current: DayRow | None) -> UserErrorValue:
     return UserErrorValue(
         wrong.code,
         wrong.message,

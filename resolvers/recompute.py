@@ -13,7 +13,7 @@ from domain.errors import ErrorCode
 from domain.periods import ONE_DAY
 from domain.permission import NOBODY
 from resolvers.arguments import given
-from resolvers.changes import Change, UserErrorValue, changed, forbidden, problem
+from resolvers.changes import UserErrorValue, changed, forbidden, problem
 from resolvers.context import Info
 from resolvers.described import Days
 from resolvers.scope import day_filter
@@ -59,7 +59,6 @@ async def recompute(info: Info, filter: Days, dry_run: DryRun = True) -> Recompu
         sample = [after for _, after in derived.changes if after is not None][:SAMPLE]
         return Recomputed(derived.days, len(derived.changes), sample)
 
-    change = Change("recompute", filter, dry_run=given(dry_run) is not False)
-    done, problems = await changed(context, change, Recomputed, work)
+    done, problems = await changed(context, work, dry_run=given(dry_run) is not False)
     found = done or Recomputed(0, 0, [])
     return RecomputePayload(found.days, found.changed, found.sample, problems)

@@ -18,7 +18,7 @@ from domain.errors import ErrorCode, UserProblem
 from domain.ids import EmployeeId
 from domain.periods import ONE_DAY
 from resolvers.arguments import given
-from resolvers.changes import Change, Problems, UserErrorValue, changed, forbidden, invalid, not_found, problem, shown
+from resolvers.changes import Problems, UserErrorValue, changed, forbidden, invalid, not_found, problem, shown
 from resolvers.context import Context, Info
 from resolvers.inputs import ID
 
@@ -78,7 +78,7 @@ async def record_punches(info: Info, input: DevicePunches) -> RecordPunchesPaylo
             await derive_days(connection, ids, first, cluster[-1][1].date() + ONE_DAY, context.now(), beside=True)
         return Counts(len(recorded.new), recorded.duplicates, recorded.unmatched)
 
-    counts, problems = await changed(context, Change("recordPunches", input), Counts, work)
+    counts, problems = await changed(context, work)
     return RecordPunchesPayload(**msgspec.structs.asdict(counts or Counts()), user_errors=problems)
 
 

@@ -12,7 +12,7 @@ from db.rows import DepartmentRow
 from domain.ids import DepartmentId, EmployeeId
 from loaders.departments import ALL, department_by_id, department_tree
 from resolvers.arguments import id_of
-from resolvers.changes import Change, UserErrorValue, changed, invalid, not_found
+from resolvers.changes import UserErrorValue, changed, invalid, not_found
 from resolvers.context import Context, Info
 from resolvers.inputs import ID
 from resolvers.organising import LONGEST_CODE, Saved, code_taken, kept_text, require_organiser, standing
@@ -51,8 +51,6 @@ async def save_department(info: Info, input: DepartmentToSave) -> DepartmentPayl
     context = info.context
     saved, problems = await changed(
         context,
-        Change("saveDepartment", input),
-        Saved,
         lambda connection: _save(context, connection, input),
         {"department_code_key": code_taken(input.code, "department")},
     )

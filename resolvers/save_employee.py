@@ -33,7 +33,6 @@ from loaders.locations import location_by_id
 from loaders.shifts import shift_by_id
 from resolvers.arguments import EARLIEST, LATEST, given, id_of
 from resolvers.changes import (
-    Change,
     UserErrorValue,
     changed,
     check_version,
@@ -112,7 +111,7 @@ async def save_employee(info: Info, input: Person) -> EmployeePayload:
             return Saved(await _add(context, connection, input))
         return Saved(await _change(context, connection, input, id_of(text, "Employee", "input.id", EmployeeId)))
 
-    saved, problems = await changed(context, Change("saveEmployee", input), Saved, work, PROBLEM_BY_CONSTRAINT)
+    saved, problems = await changed(context, work, PROBLEM_BY_CONSTRAINT)
     row = None if saved is None else await context.load(employee_by_id, EmployeeId(saved.id))
     return EmployeePayload(row, problems)
 

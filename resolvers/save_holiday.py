@@ -17,7 +17,7 @@ from domain.enums import HalfOfDay, Role
 from domain.ids import LocationId
 from loaders.locations import holidays_of_year
 from resolvers.arguments import EARLIEST, LATEST, id_of
-from resolvers.changes import Change, UserErrorValue, changed, forbidden, invalid, not_found, text_of
+from resolvers.changes import UserErrorValue, changed, forbidden, invalid, not_found, text_of
 from resolvers.context import Context, Info
 from resolvers.inputs import ID
 
@@ -64,9 +64,7 @@ class Celebrated(msgspec.Struct, frozen=True):
 async def save(info: Info, input: HolidayToSave) -> HolidayPayload:
     """Enter or change a holiday."""
     context = info.context
-    done, problems = await changed(
-        context, Change("saveHoliday", input), Celebrated, lambda connection: _save(context, connection, input)
-    )
+    done, problems = await changed(context, lambda connection: _save(context, connection, input))
     if done is None:
         return HolidayPayload(None, 0, problems)
     key = done.holiday.location_id, done.holiday.date.year
@@ -77,12 +75,7 @@ async def save(info: Info, input: HolidayToSave) -> HolidayPayload:
 async def remove(info: Info, location_id: Where, date: When) -> HolidayPayload:
     """Remove a holiday."""
     context = info.context
-    done, problems = await changed(
-        context,
-        Change("removeHoliday", [location_id, date]),
-        Celebrated,
-        lambda connection: _remove(context, connection, location_id, date),
-    )
+    done, problems = await changed(context, lambda connection: _remove(context, connection, location_id, date))
     return HolidayPayload(done.holiday if done else None, done.recomputed_days if done else 0, problems)
 
 

@@ -14,7 +14,7 @@ from domain.attendance.work_days import zone
 from domain.ids import LocationId
 from loaders.locations import location_by_id
 from resolvers.arguments import given
-from resolvers.changes import Change, UserErrorValue, changed, invalid
+from resolvers.changes import UserErrorValue, changed, invalid
 from resolvers.context import Context, Info
 from resolvers.inputs import ID, TimeZone
 from resolvers.organising import LONGEST_CODE, Saved, code_taken, kept_text, require_organiser, standing
@@ -53,8 +53,6 @@ async def save_location(info: Info, input: LocationToSave) -> LocationPayload:
     context = info.context
     saved, problems = await changed(
         context,
-        Change("saveLocation", input),
-        Saved,
         lambda connection: _save(context, connection, input),
         {"location_code_key": code_taken(input.code, "location")},
     )

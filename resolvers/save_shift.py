@@ -12,7 +12,7 @@ from db.rows import ShiftRow
 from db.shift_writes import insert_shift, shift_for_update, update_shift
 from domain.ids import ShiftId
 from loaders.shifts import shift_by_id
-from resolvers.changes import Change, UserErrorValue, changed, invalid
+from resolvers.changes import UserErrorValue, changed, invalid
 from resolvers.context import Context, Info
 from resolvers.inputs import ID
 from resolvers.organising import LONGEST_CODE, Saved, code_taken, kept_text, require_organiser, standing
@@ -50,8 +50,6 @@ async def save_shift(info: Info, input: ShiftToSave) -> ShiftPayload:
     context = info.context
     saved, problems = await changed(
         context,
-        Change("saveShift", input),
-        Saved,
         lambda connection: _save(context, connection, input),
         {"shift_code_key": code_taken(input.code, "shift")},
     )

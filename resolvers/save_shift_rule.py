@@ -30,7 +30,7 @@ from domain.errors import ErrorCode
 from domain.ids import EmployeeId, ShiftId
 from domain.periods import ONE_DAY
 from resolvers.arguments import EARLIEST, LATEST, id_of
-from resolvers.changes import Change, UserErrorValue, changed, invalid, not_found, problem
+from resolvers.changes import UserErrorValue, changed, invalid, not_found, problem
 from resolvers.context import Context, Info
 from resolvers.inputs import ID
 from resolvers.organising import require_organiser
@@ -122,10 +122,7 @@ async def save_shift_rule(info: Info, input: RuleToSave, dry_run: DryRun = False
     """Let a shift have another rule from a date on."""
     context = info.context
     saved, problems = await changed(
-        context,
-        Change("saveShiftRule", input, dry_run=bool(dry_run)),
-        SavedRule,
-        lambda connection: _save(context, connection, input),
+        context, lambda connection: _save(context, connection, input), dry_run=bool(dry_run)
     )
     return ShiftRulePayload(saved.rule if saved else None, saved.changed_days if saved else 0, problems)
 

@@ -14,9 +14,10 @@ from domain.errors import ErrorCode
 from domain.ids import PunchId
 from loaders.employees import employee_by_id
 from resolvers.arguments import id_of
-from resolvers.changes import Change, changed, forbidden, not_found, problem, text_of
-from resolvers.check_in import CheckPayload, Punched, derive_around, payload_of
+from resolvers.changes import forbidden, not_found, problem, text_of
+from resolvers.check_in import CheckPayload, Punched, changed_punch, derive_around
 from resolvers.context import Context, Info
+from resolvers.retries import Request
 
 PunchToVoid: TypeAlias = Annotated[strawberry.ID, strawberry.argument(description="Which punch.")]
 Reason: TypeAlias = Annotated[str, strawberry.argument(description="Why; it is kept.")]
@@ -38,7 +39,7 @@ async def void(info: Info, id: PunchToVoid, reason: Reason) -> CheckPayload:
         await derive_around(connection, context, punch)
         return before
 
-    return await payload_of(context, *await changed(context, Change("voidPunch", [id, reason]), Punched, work))
+    return await changed_punch(context, Request("voidPunch", [id, reason], None), work)
 
 
 async def _punch(context: Context, connection: WriteConnection, punch_id: PunchId) -> PunchRow:
