@@ -9,7 +9,8 @@ import msgspec
 K = TypeVar("K")
 V_co = TypeVar("V_co", covariant=True)
 Kind = Literal["employee", "organisation", "attendance", "list", "aggregate"]
-_key_encoder: Final = msgspec.msgpack.Encoder()
+encode: Final = msgspec.msgpack.Encoder().encode
+"""Of keys and values alike."""
 
 
 class Policy(Generic[K, V_co]):
@@ -39,7 +40,7 @@ class Policy(Generic[K, V_co]):
         """What the entry of a key is called; structured keys go by a hash of their content."""
         if isinstance(key, int | str):
             return f"{self.prefix}{key}"
-        return f"{self.prefix}{hashlib.blake2b(_key_encoder.encode(key), digest_size=16).hexdigest()}"
+        return f"{self.prefix}{hashlib.blake2b(encode(key), digest_size=16).hexdigest()}"
 
 
 def shape_hash(value_type: Any) -> str:

@@ -20,7 +20,7 @@ from typing import Any, Final, Generic, TypeVar
 
 import msgspec
 
-from cache.policy import Policy
+from cache.policy import Policy, encode
 from cache.server import CacheUnreachable, Server
 from cache.tick import TickReader
 from telemetry.counters import count
@@ -36,8 +36,8 @@ HELD: Final = b"!"
 JITTER: Final = 0.1
 MOST_RESTAMPED: Final = 1_000
 
-_encode: Final = msgspec.msgpack.Encoder().encode
-_Entry: Final = msgspec.msgpack.Decoder(tuple[bytes, list[bytes], msgspec.Raw])
+decode_entry: Final = msgspec.msgpack.Decoder(tuple[bytes, list[bytes], msgspec.Raw, msgspec.Raw]).decode
+"""(fence, stamps, bytes of the value, bytes of the key) of an entry."""
 
 
 class Ticket(msgspec.Struct):
@@ -91,9 +91,9 @@ class SecondLevelCache:
     ) -> None:
         self.server = server
         self._life_by_kind = life_by_kind
-        self._fence = f"{prefix}:f"
-        self._stamp = f"{prefix}:s:"
-        self._entry = f"{prefix}:v:"
+        self.fence_name = f"{prefix}:f"
+        self.stamp_prefix = f"{prefix}:s:"
+        self.entry_prefix = f"{prefix}:e:"
         self._tick = TickReader(server) if server else None
         self._fills: set[asyncio.Task[None]] = set()
 
@@ -105,8 +105,8 @@ class SecondLevelCache:
             return self._nothing(keys, "off")
         tags = {key: dependencies(policy.tags(key)) for key in keys}
         wanted = list(dict.fromkeys(tag for of_key in tags.values() for tag in of_key))
-        names = [self._fence, *(self._stamp + tag for tag in wanted)]
-        names += [self._entry + policy.entry_name(key) for key in keys]
+        names = [self.fence_name, *(self.stamp_prefix + tag for tag in wanted)]
+        names += [self.entry_prefix + policy.entry_name(key) for key in keys]
         try:
             run_id, values = await self._tick.read(names)
         except CacheUnreachable:
@@ -138,7 +138,7 @@ class SecondLevelCache:
         if self._tick is None:
             return False
         try:
-            run_id, values = await self._tick.read([self._fence, *(self._stamp + tag for tag in stamps)])
+            run_id, values = await self._tick.read([self.fence_name, *(self.stamp_prefix + tag for tag in stamps)])
         except CacheUnreachable:
             return False
         return values == [fence, *stamps.values()] and fence.startswith(f"{run_id}.".encode())
@@ -152,7 +152,7 @@ class SecondLevelCache:
         bare = sorted(tag for tag in tags if stamps[tag] is None)
         if not bare or self.server is None:
             return
-        names, fresh = [self._stamp + tag for tag in bare], f"r{secrets.token_hex(8)}-"
+        names, fresh = [self.stamp_prefix + tag for tag in bare], f"r{secrets.token_hex(8)}-"
         try:
             claimed = await self.server.run("claim", names, [fresh, _ms(STAMP_LIFE)])
             stamps.update(zip(bare, claimed.value, strict=True))
@@ -182,9 +182,10 @@ class SecondLevelCache:
             stamps = [ticket.stamps.get(tag) for tag in dependencies(policy.tags(key))]
             if any(stamp is None or HELD in stamp for stamp in stamps):
                 continue
-            names.append(self._entry + policy.entry_name(key))
+            names.append(self.entry_prefix + policy.entry_name(key))
             arguments.append(round(life_ms * random.uniform(1 - JITTER, 1 + JITTER)))  # noqa: S311
-            arguments.append(_encode((ticket.fence, stamps, msgspec.Raw(_encode(value)))))
+            content = msgspec.Raw(encode(value)), msgspec.Raw(encode(key))
+            arguments.append(encode((ticket.fence, stamps, *content)))
         if not names:
             return
         assert self.server is not None
@@ -211,7 +212,7 @@ class SecondLevelCache:
         if self.server is None:
             return False
         try:
-            answer = await self.server.run("hold", [self._stamp + tag for tag in tags], [xid, _ms(HOLD_LIFE)])
+            answer = await self.server.run("hold", [self.stamp_prefix + tag for tag in tags], [xid, _ms(HOLD_LIFE)])
         except CacheUnreachable:
             return False
         return answer.run_id == home
@@ -221,16 +222,28 @@ class SecondLevelCache:
         if self.server is None:
             return
         try:
-            await self.server.run("release", [self._stamp + tag for tag in tags], [xid, _ms(STAMP_LIFE)])
+            await self.server.run("release", [self.stamp_prefix + tag for tag in tags], [xid, _ms(STAMP_LIFE)])
         except CacheUnreachable:
             count("cache_bypasses", "unreleased", len(tags))
+
+    async def restamp(self, tags: Sequence[str]) -> None:
+        """Make everything that depends on `tags` unusable although nothing was written; raises CacheUnreachable."""
+        assert self.server is not None
+        names = [self.stamp_prefix + tag for tag in tags]
+        await self.server.run("release", names, [f"o{secrets.token_hex(8)}", _ms(STAMP_LIFE)])
+        count("cache_invalidated", "", len(tags))
+
+    async def forget(self, entries: Sequence[str]) -> None:
+        """Delete entries by name; raises CacheUnreachable."""
+        assert self.server is not None
+        await self.server.delete([self.entry_prefix + entry for entry in entries])
 
     async def renew(self, fence: Fence, drain: str, touched: Sequence[tuple[str, str]]) -> None:
         """Restamp (tag, xid) of drained transactions and extend the fence; raises CacheUnreachable."""
         assert self.server is not None
         for start in range(0, max(len(touched), 1), MOST_RESTAMPED):
             chunk = touched[start : start + MOST_RESTAMPED]
-            names = [self._fence, *(self._stamp + tag for tag, _ in chunk)]
+            names = [self.fence_name, *(self.stamp_prefix + tag for tag, _ in chunk)]
             value = fence.value if start + MOST_RESTAMPED >= len(touched) else ""
             arguments = [value, fence.from_ms + _ms(FENCE_LIFE), drain, _ms(STAMP_LIFE), *(xid for _, xid in chunk)]
             answer = await self.server.run("renew", names, arguments)
@@ -254,7 +267,7 @@ def _payload(entry: bytes | None, fence: bytes, now: list[bytes | None]) -> byte
     """The bytes of an entry's value while fence and stamps are those that it was stored with, and none is held."""
     if entry is None:
         return None
-    stored_fence, stored, payload = _Entry.decode(entry)
+    stored_fence, stored, payload, _ = decode_entry(entry)
     if stored_fence != fence or stored != now or any(HELD in stamp for stamp in stored):
         return None
     return bytes(payload)

@@ -55,6 +55,10 @@ class Server:
         """The values of many keys in one round trip."""
         return await self._ask("MGET", *names)
 
+    async def delete(self, names: Sequence[str]) -> Answer:
+        """Delete keys; how many there were."""
+        return await self._ask("DEL", *names)
+
     async def run(self, script: str, keys: Sequence[str], arguments: Sequence[Any]) -> Answer:
         """Run one of the scripts in cache/lua."""
         rest = (len(keys), *keys, *arguments)

@@ -21,6 +21,12 @@ COUNTERS: Final = {
     "cache_failures": ("error", "Redis commands that failed."),
     "cache_undecodable": ("loader", "Entries that could not be read and counted as misses."),
     "cache_fills": ("loader", "Entries stored."),
+    "cache_verified": (
+        "verdict",
+        "Hits compared with PostgreSQL: same, different, overtaken by a write, skipped, failed.",
+    ),
+    "cache_stale": ("loader", "Hits that were not what PostgreSQL said: alarm, for nothing that is served is stale."),
+    "cache_invalidated": ("", "Tags restamped without a write: by an alarm, or by hand."),
     "cache_drained": ("", "Tags restamped by the drain."),
     "cache_epochs": ("", "New epochs of the cache: Redis or PostgreSQL was another one."),
     "batch_splits": ("loader", "Batches that were too large for one statement."),

@@ -1,12 +1,13 @@
 """The database's part of cache coherence: what a transaction touched, the outbox, and who keeps the fence."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final
 
 import msgspec
 from sqlalchemy import text
 
-from db.connection import Query, WriteConnection
+from db.connection import Query, ReadConnection, WriteConnection
 from db.tags import collapse
 
 IN_USE: Final = timedelta(seconds=60)
@@ -45,6 +46,9 @@ _MOVE: Final = Query(
                         WHEN suspended_until > clock_timestamp() THEN suspended_from + CAST(:grace AS interval)
                         ELSE clock_timestamp() + CAST(:grace AS interval) END,
       run_id = :run_id, server = :server RETURNING epoch"""),
+)
+_UNDRAINED: Final = Query(
+    "cache_undrained", text("SELECT EXISTS (SELECT FROM cache_outbox WHERE tags && CAST(:tags AS text[]))")
 )
 _DRAIN: Final = Query("cache_drain", text("DELETE FROM cache_outbox RETURNING xid::text, tags"))
 _XID: Final = Query("cache_drain_id", text("SELECT pg_current_xact_id()::text"))
@@ -122,6 +126,12 @@ async def move_fence(connection: WriteConnection, run_id: str, server: str, grac
     await connection.records(_MOVE_LOCK)
     [(epoch,)] = await connection.records(_MOVE, run_id=run_id, server=server, grace=grace, nowhere=NOWHERE)
     return int(epoch)
+
+
+async def undrained(connection: ReadConnection, tags: Sequence[str]) -> bool:
+    """Whether a change of these tags that the connection sees may not have reached their stamps yet."""
+    [(found,)] = await connection.records(_UNDRAINED, tags=list(tags))
+    return bool(found)
 
 
 async def drain(connection: WriteConnection, epoch: int) -> tuple[str, list[tuple[str, str]]]:

@@ -35,6 +35,7 @@ class Database:
 
     def __init__(self, url: str, limits: PoolLimits = PoolLimits(), *, application: str = "rollcall") -> None:
         self.url = url
+        self._size = limits.size
         self._engine = self._new_engine(limits, limits.size, application)
         self._aside = self._new_engine(limits, 1, application)
 
@@ -71,6 +72,12 @@ class Database:
             yield WriteConnection(driver)
 
     @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[ReadConnection]:
+        """One moment of the primary, from the first statement on: for comparing. What it reads must not be cached."""
+        async with self._driver() as driver, driver.transaction(isolation="repeatable_read", readonly=True):
+            yield ReadConnection(driver)
+
+    @asynccontextmanager
     async def aside(self) -> AsyncIterator[WriteConnection]:
         """A transaction beside one that is open: from a connection of its own, which writers cannot exhaust."""
         async with self._driver(self._aside) as driver, driver.transaction():
@@ -86,6 +93,11 @@ class Database:
         """How many connections of the pool are lent out."""
         pool = self._engine.sync_engine.pool
         return pool.checkedout() if isinstance(pool, QueuePool) else 0
+
+    @property
+    def busy(self) -> bool:
+        """Whether more than half of the connections are lent out: what can wait, should."""
+        return self.in_use * 2 > self._size
 
     async def close(self) -> None:
         """Close every connection."""

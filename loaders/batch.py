@@ -17,7 +17,7 @@ import db
 import domain
 from cache.dependencies import Dependencies
 from cache.policy import Policy
-from cache.second_level import SecondLevelCache
+from cache.second_level import Reading, SecondLevelCache
 from db.connection import ReadConnection
 from db.database import Database
 from db.tags import declaration_hash
@@ -53,6 +53,10 @@ class Batch(Generic[K, V_co]):
         policy.follow(code=code_hash(), declaration=declaration_hash())
 
 
+OnHits = Callable[[Batch[Any, Any], Reading[Any, Any]], None]
+"""Is told of every reading with hits, before the request goes on."""
+
+
 @cache
 def code_hash() -> str:
     """A hash of everything that values are made by: entries of another version of it are not read."""
@@ -66,8 +70,9 @@ def code_hash() -> str:
 class Loaders:
     """The DataLoaders of one request: a memo per key, batches per tick, over the second-level cache."""
 
-    def __init__(self, database: Database, cache: SecondLevelCache) -> None:
+    def __init__(self, database: Database, cache: SecondLevelCache, on_hits: OnHits | None = None) -> None:
         self._database = database
+        self._on_hits = on_hits
         self._cache = cache
         self._made: dict[int, _Loader] = {}
         self._own: ReadConnection | None = None
@@ -112,6 +117,8 @@ class Loaders:
         reading = await self._cache.read(batch.policy, keys)
         self.dependencies.add(reading.ticket)
         record_batch(batch.policy.namespace, len(keys), len(reading.hits))
+        if self._on_hits and reading.hits:
+            self._on_hits(batch, reading)
         if not reading.misses:
             return reading.hits
         async with self._database.read() as connection:

@@ -37,6 +37,7 @@ class Context:
         *,
         loaders: Loaders | None = None,
         request_id: str = "",
+        made_at: datetime | None = None,
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
         self.database = database
@@ -47,6 +48,8 @@ class Context:
         self.loaders = loaders or Loaders(database, cache)
         self.valid_until: datetime | None = None
         """Until when the answer stays right as far as time goes; None is for ever."""
+        self.made_at = made_at
+        """What the answer says about when it was made, None while it says nothing."""
         self._clock = clock
 
     def require_viewer(self) -> Viewer:
@@ -79,7 +82,9 @@ class Context:
 
     def as_of(self) -> datetime:
         """The present time as something to show: when the answer was made, however long it stays right."""
-        return self._clock()
+        if self.made_at is None:
+            self.made_at = self._clock()
+        return self.made_at
 
     def has_come(self, instant: datetime) -> bool:
         """Whether an instant has come; the answer stays right until it comes."""

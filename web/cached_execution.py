@@ -14,8 +14,9 @@ from telemetry.recording import recording
 from web.answers import Answer
 from web.auth import Authenticator
 from web.cache_report import Outcome, is_wanted, may_see, with_report
-from web.execution import PreparedOperation
+from web.execution import Execution, PreparedOperation
 from web.response_cache import KeptAnswer, Miss, ResponseCache
+from web.shadow_answers import ShadowAnswers
 
 if TYPE_CHECKING:
     from starlette.datastructures import Headers
@@ -39,19 +40,21 @@ class Asked(msgspec.Struct, frozen=True):
 class CachedExecution:
     """The response cache before the execution of queries."""
 
-    def __init__(self, responses: ResponseCache, authenticator: Authenticator) -> None:
+    def __init__(self, responses: ResponseCache, authenticator: Authenticator, shadow: ShadowAnswers) -> None:
         self._responses = responses
         self._authenticator = authenticator
+        self._shadow = shadow
 
     async def look(
-        self, prepared: PreparedOperation, headers: "Headers", method: str, media_type: str
+        self, prepared: PreparedOperation, execution: Execution, headers: "Headers", method: str, media_type: str
     ) -> Answer | Asked:
         """A kept answer that is still right, without anything else being looked up."""
         operation = self._responses.operation_key(prepared, media_type)
         if is_wanted(headers):
             return Asked(operation, headers, method, "miss", explains=True)
-        found = await self._at_once(operation, headers)
+        user_id, found = await self._at_once(operation, headers)
         if isinstance(found, KeptAnswer):
+            self._shadow.consider(found, user_id, prepared, execution, media_type)
             return _shown(found, headers, method, "hit")
         return Asked(operation, headers, method, found, explains=False)
 
@@ -67,12 +70,14 @@ class CachedExecution:
         status = f"{CACHE_NAME}; {outcome.status}"
         return msgspec.structs.replace(outcome.answer, headers={**outcome.answer.headers, "Cache-Status": status})
 
-    async def _at_once(self, operation: bytes, headers: "Headers") -> KeptAnswer | Miss:
+    async def _at_once(self, operation: bytes, headers: "Headers") -> tuple[int | None, KeptAnswer | Miss]:
         """What is kept for a viewer who is known, or for nobody; a foreign token is looked at as it always was."""
         if "authorization" not in headers:
-            return await self._responses.fresh(operation, None)
+            return None, await self._responses.fresh(operation, None)
         claims = self._authenticator.own_claims(headers["authorization"])
-        return await self._responses.fresh(operation, claims.user_id, claims.token_epoch) if claims else "miss"
+        if claims is None:
+            return None, "miss"
+        return claims.user_id, await self._responses.fresh(operation, claims.user_id, claims.token_epoch)
 
     async def _outcome(self, asked: Asked, context: object, execute: Execute) -> Outcome:
         if not isinstance(context, Context):

@@ -97,7 +97,8 @@ class GraphQLEndpoint:
         """A kept answer comes so soon that the client's leaving need not be watched for."""
         if self._cached is None:
             return None
-        return await self._cached.look(prepared, exchange.headers, exchange.scope["method"], exchange.media_type)
+        headers, method = exchange.headers, exchange.scope["method"]
+        return await self._cached.look(prepared, self._execution, headers, method, exchange.media_type)
 
     async def _mutate(self, prepared: PreparedOperation, exchange: "_Exchange") -> Answer:
         """Run a mutation to its end or to its deadline, also when the request is abandoned."""

@@ -10,11 +10,11 @@ import httpx2
 from starlette.applications import Starlette
 from starlette.routing import BaseRoute
 
-from domain.departments import DepartmentTree
-from domain.permission import Viewer, viewer_of
+from domain.permission import Viewer
 from jobs.upkeep import upkeep_for_ever
-from loaders.departments import ALL, department_tree
+from loaders.batch import Loaders
 from loaders.drain import drain_for_ever
+from loaders.verification import Shadow
 from resolvers.context import Context
 from telemetry.clock import utc_now
 from telemetry.gauges import gauge
@@ -27,11 +27,13 @@ from web.oidc import Issuer, OidcIssuers
 from web.passwords import Passwords
 from web.response_cache import ResponseCache
 from web.settings import Settings
+from web.shadow_answers import ShadowAnswers
 from web.signing_key import load_signing_key
 from web.stores import open_cache, open_database
 from web.throttle import Throttle
 from web.tokens import Tokens
 from web.user_accounts import UserAccounts, ViewerAccount
+from web.viewers import viewer_with
 
 
 class Resources:
@@ -43,7 +45,8 @@ class Resources:
         self._clock = clock
         self.database = open_database(settings)
         self.cache = open_cache(settings)
-        self._accounts = UserAccounts(self.database, self.cache)
+        self.shadow = Shadow(self.database, self.cache, settings.cache.verify_share)
+        self._accounts = UserAccounts(self.database, self.cache, self.shadow.consider)
         self._passwords = Passwords()
         self._client = httpx2.AsyncClient()
         self._tokens = open_tokens(settings)
@@ -52,7 +55,9 @@ class Resources:
             self._tokens, self._accounts, issuers=OidcIssuers(issuers, self._client) if issuers else None, clock=clock
         )
         self._responses = ResponseCache(self.cache, settings.cache.response_bytes, clock)
-        self.cached_execution = CachedExecution(self._responses, self._authenticator)
+        self.cached_execution = CachedExecution(
+            self._responses, self._authenticator, ShadowAnswers(self.shadow, self._responses, self.database, clock)
+        )
         self._throttle = Throttle(window=settings.auth.sign_in_window)
         self._failures = settings.auth.sign_in_attempts
         self._known_passwords = known_passwords
@@ -89,7 +94,10 @@ class Resources:
         """The context of one operation; raises Unauthenticated when a token is given that is not good."""
         account = await self._authenticator.authenticate(facts.headers.get("authorization"))
         viewer = await self._viewer(account) if isinstance(account, ViewerAccount) else None
-        return Context(self.database, self.cache, viewer, request_id=facts.request_id, clock=self._clock)
+        loaders = Loaders(self.database, self.cache, self.shadow.consider)
+        return Context(
+            self.database, self.cache, viewer, loaders=loaders, request_id=facts.request_id, clock=self._clock
+        )
 
     async def _viewer(self, account: ViewerAccount) -> Viewer:
         """What the account's grants of this moment come to.
@@ -97,8 +105,7 @@ class Resources:
         Looked up by loaders of its own: the answer's own loaders note what the answer itself rests on.
         """
         facts, loaders, now = account.facts, account.loaders, self._clock()
-        tree = await loaders.must(department_tree, ALL) if facts.needs_tree else DepartmentTree({})
-        viewer = viewer_of(facts, tree, now)
+        viewer = await viewer_with(loaders, facts, now)
         ends = [grant.expires_at for grant in facts.grants if grant.expires_at is not None and grant.expires_at > now]
         self._responses.know(viewer, facts.token_epoch, min(ends, default=None), loaders.dependencies)
         return viewer
@@ -109,6 +116,7 @@ class Resources:
         async with AsyncExitStack() as stack:
             stack.push_async_callback(self.database.close)
             stack.push_async_callback(self.cache.close)
+            stack.push_async_callback(self.shadow.close)
             stack.push_async_callback(self._client.aclose)
             stack.callback(self._passwords.close)
             await stack.enter_async_context(_running(drain_for_ever(self.database, self.cache)))

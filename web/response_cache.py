@@ -54,6 +54,7 @@ class KeptAnswer(msgspec.Struct, frozen=True):
     valid_until: datetime | None
     fence: bytes
     stamps: dict[str, bytes]
+    made_at: datetime | None = None
 
     @property
     def size_bytes(self) -> int:
@@ -97,7 +98,7 @@ class ResponseCache:
         Without `token_epoch` the caller has just made sure that the viewer's token is good.
         """
         facts = self._facts_by_operation.get(operation)
-        known = self._viewers.get(user_id) if user_id is not None else None
+        known = self._known(user_id)
         if facts is None or (user_id is not None and (known is None or not self._admits(known, token_epoch))):
             return "miss"
         self._facts_by_operation.move_to_end(operation)
@@ -118,6 +119,19 @@ class ResponseCache:
         count("responses", "changed")
         return "stale"
 
+    def rests_on(self, kept: KeptAnswer, user_id: int | None) -> dict[str, bytes] | None:
+        """The stamps of an answer and of the rights of the viewer it was sent to; None when not of one moment."""
+        known = self._known(user_id)
+        return _together(kept, known) if known is not None or user_id is None else None
+
+    def is_over(self, kept: KeptAnswer, user_id: int | None) -> bool:
+        """Whether time alone has changed what this viewer would be answered."""
+        known = self._known(user_id)
+        return self._is_over(kept.valid_until) or (known is not None and self._is_over(known.valid_until))
+
+    def _known(self, user_id: int | None) -> KnownViewer | None:
+        return self._viewers.get(user_id) if user_id is not None else None
+
     def know(self, viewer: Viewer, token_epoch: int, valid_until: datetime | None, dependencies: Dependencies) -> None:
         """Remember what a viewer may do, as it was just looked up."""
         if not dependencies.storable or dependencies.fence is None:
@@ -133,7 +147,8 @@ class ResponseCache:
     def keep(self, operation: bytes, context: Context, answer: Answer) -> tuple[KeptAnswer | None, str]:
         """Keep an answer that was just made; (None, why) when it must not be kept."""
         dependencies = context.loaders.dependencies
-        kept = KeptAnswer(answer, "", context.valid_until, dependencies.fence or b"", dict(dependencies.stamps))
+        fence, stamps = dependencies.fence or b"", dict(dependencies.stamps)
+        kept = KeptAnswer(answer, "", context.valid_until, fence, stamps, context.made_at)
         reason = self._reason_not_to(kept, storable=dependencies.storable)
         if reason:
             count("responses", reason)

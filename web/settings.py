@@ -236,6 +236,14 @@ class CacheSettings(Part):
         unit="B",
     )
 
+    verify_share: float = setting(
+        0.001,
+        "CACHE_VERIFY_SHARE",
+        "Share of hits that are asked of PostgreSQL again and compared, off the path of requests; 0 none.",
+        ge=0,
+        le=1,
+    )
+
     @property
     def ttl_by_type(self) -> Mapping[str, timedelta]:
         """The lives by type: employee, organisation, attendance, list, aggregate."""

@@ -6,7 +6,7 @@ from db.database import Database
 from db.users import CredentialsRow
 from domain.ids import UserId
 from domain.permission import ViewerFacts
-from loaders.batch import Loaders
+from loaders.batch import Loaders, OnHits
 from loaders.unit_of_work import unit_of_work
 from loaders.users import viewer_by_user
 from web.accounts import Account
@@ -22,8 +22,9 @@ class ViewerAccount(Account, frozen=True):
 class UserAccounts:
     """The users of one installation."""
 
-    def __init__(self, database: Database, cache: SecondLevelCache) -> None:
+    def __init__(self, database: Database, cache: SecondLevelCache, on_hits: OnHits | None = None) -> None:
         self._database = database
+        self._on_hits = on_hits
         self._cache = cache
 
     async def by_email(self, email: str) -> Account | None:
@@ -36,7 +37,7 @@ class UserAccounts:
 
     async def by_id(self, user_id: int) -> ViewerAccount | None:
         """The account of a user."""
-        loaders = Loaders(self._database, self._cache)
+        loaders = Loaders(self._database, self._cache, self._on_hits)
         facts = await loaders.load(viewer_by_user, UserId(user_id))
         if facts is None:
             return None

@@ -8,7 +8,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from cache.policy import Policy
+from cache.policy import Policy, encode
+from cache.second_level import decode_entry
 from db import tags
 from db.connection import ReadConnection
 from db.embedded.lease import CHECKOUT
@@ -146,9 +147,9 @@ async def test_an_undone_write_leaves_nothing_behind(worker: Worker) -> None:
 async def test_an_entry_that_does_not_decode_is_a_miss(worker: Worker, valkey: Valkey, payload: bytes) -> None:
     await worker.name()
     with valkey.client as client:
-        [key] = client.keys("test:v:employee@*")
-        fence, stamps, _ = msgspec.msgpack.decode(client.get(key), type=tuple[bytes, list[bytes], msgspec.Raw])
-        client.set(key, msgspec.msgpack.encode((fence, stamps, msgspec.Raw(payload or b"\xc4\x00"))))
+        [key] = client.keys("test:e:employee@*")
+        fence, stamps, _, own_key = decode_entry(client.get(key))
+        client.set(key, encode((fence, stamps, msgspec.Raw(payload or b"\xc4\x00"), own_key)))
         before = counters["cache_undecodable", "employee"]
         assert await worker.name() == "name 1"
         assert counters["cache_undecodable", "employee"] == before + 1

@@ -154,7 +154,7 @@ async def _lose_a_write(worker: Worker, valkey: Valkey) -> None:
     await worker.rename("new")
     valkey.restart()
     with valkey.client as client:
-        assert client.exists("test:f") and len(client.keys("test:v:*")) == 1, "the test came too late"
+        assert client.exists("test:f") and len(client.keys("test:e:*")) == 1, "the test came too late"
     await worker.reconnect()
 
 

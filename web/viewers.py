@@ -1,0 +1,22 @@
+"""Who a user is at this moment: what its grants come to, looked up like everything else."""
+
+from datetime import datetime
+
+from domain.departments import DepartmentTree
+from domain.ids import UserId
+from domain.permission import Viewer, ViewerFacts, viewer_of
+from loaders.batch import Loaders
+from loaders.departments import ALL, department_tree
+from loaders.users import viewer_by_user
+
+
+async def viewer_from(loaders: Loaders, user_id: UserId, now: datetime) -> Viewer | None:
+    """The viewer that a user is; None for one that is not there or not active."""
+    facts = await loaders.load(viewer_by_user, user_id)
+    return await viewer_with(loaders, facts, now) if facts is not None and facts.is_active else None
+
+
+async def viewer_with(loaders: Loaders, facts: ViewerFacts, now: datetime) -> Viewer:
+    """The viewer that these facts come to."""
+    tree = await loaders.must(department_tree, ALL) if facts.needs_tree else DepartmentTree({})
+    return viewer_of(facts, tree, now)
