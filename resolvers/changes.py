@@ -59,6 +59,7 @@ async def changed(
             outcome = await work(unit.connection)
             if dry_run:
                 unit.undo()
+        context.touched.update(unit.tags)
         return outcome, []
     except Problems as several:
         return None, [user_error(problem) for problem in several.problems]

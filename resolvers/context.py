@@ -48,6 +48,8 @@ class Context:
         self.loaders = loaders or Loaders(database, cache)
         self.valid_until: datetime | None = None
         """Until when the answer stays right as far as time goes; None is for ever."""
+        self.touched: set[str] = set()
+        """The tags of everything that mutations changed, or would have changed but for their dryRun."""
         self.made_at = made_at
         """What the answer says about when it was made, None while it says nothing."""
         self._clock = clock

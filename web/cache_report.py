@@ -1,5 +1,6 @@
-"""`extensions.cache`: what one request cost, what its answer rests on, and why it was or was not kept.
+"""`extensions.cache`: what a query cost, what its answer rests on, and why it was or was not kept.
 
+Of a mutation it says what that invalidates, also with dryRun.
 Only administrators and auditors get it, with the request header `X-Rollcall-Cache: explain`; from others the header is
 ignored. An answer with a report is itself never kept.
 """
@@ -49,6 +50,14 @@ def with_report(outcome: Outcome, context: Context, facts: Iterable[str], made: 
     body = outcome.answer.body.removesuffix(b"}") + b',"extensions":{"cache":' + report + b"}}"
     headers = {**outcome.answer.headers, "Cache-Status": f"rollcall; {outcome.status}", "Cache-Control": "no-store"}
     return msgspec.structs.replace(outcome.answer, body=body, headers=headers)
+
+
+def with_touched(answer: Answer, context: Context) -> Answer:
+    """The answer to a mutation with the tags that it invalidated, or would have but for its dryRun."""
+    body = orjson.loads(answer.body)
+    report = {"tagCount": len(context.touched), "invalidates": sorted(context.touched)[:MOST_TAGS]}
+    body["extensions"] = {**body.get("extensions", {}), "cache": report}
+    return msgspec.structs.replace(answer, body=orjson.dumps(body))
 
 
 def _report(outcome: Outcome, context: Context, facts: Iterable[str], made: Recording) -> dict[str, Any]:

@@ -12,9 +12,11 @@ from starlette.datastructures import Headers
 from starlette.types import Receive, Scope, Send
 
 from domain.errors import ClientError, Unavailable, UserProblem
+from resolvers.context import Context
 from telemetry.requests import current_operation
 from web.answers import Answer, masked, refusal, refusal_of
 from web.body import ClientGone, read_body
+from web.cache_report import is_wanted, may_see, with_touched
 from web.cached_execution import Asked, CachedExecution
 from web.client_watch import ClientWatch
 from web.execution import ContextFactory, Execution, PreparedOperation, RequestFacts, request_error_status
@@ -133,7 +135,11 @@ class GraphQLEndpoint:
 
         if self._cached and asked:
             return await self._cached.answer(asked, make_context, execute)
-        return await execute(await make_context())
+        context = await make_context()
+        answer = await execute(context)
+        if is_wanted(exchange.headers) and isinstance(context, Context) and may_see(context):
+            return with_touched(answer, context)
+        return answer
 
     async def _request(self, exchange: "_Exchange") -> GraphQLRequest:
         method, headers = exchange.scope["method"], exchange.headers

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from tests.kit.small_company import ADMIN, AUDITOR, EMPLOYEE, ENGINEERING, HR, MANAGER
+from domain.ids import encode_id
+from tests.kit.small_company import ADMIN, AUDITOR, DAY, EMPLOYEE, ENGINEERING, HR, MANAGER
 from tests.mutations.changing import department
 from tests.responses.questions import QUESTIONS
 from tests.responses.service import Service, status
@@ -96,3 +97,34 @@ async def test_the_report_of_an_auditor_reaches_nobody_else(service: Service) ->
     for user in (AUDITOR, HR, EMPLOYEE):
         answer = await service.ask(NAMES, user)
         assert (status(answer), "extensions" in answer.json) == ("hit", False)
+
+
+async def touched(service: Service, query: str, user: str = ADMIN, **variables: Any) -> Any:
+    """What the report says that a mutation invalidates."""
+    answer = await service.ask(query, user, variables, headers=EXPLAIN)
+    [payload] = answer.json["data"].values()
+    assert payload["userErrors"] == []
+    return answer.json.get("extensions", {}).get("cache")
+
+
+RULE = f"""mutation($dry: Boolean) {{ saveShiftRule(input: {{ shiftId: "{encode_id("Shift", DAY)}",
+  validFrom: "2026-03-17", startTime: "08:00", endTime: "17:00" }}, dryRun: $dry) {{
+  changedDays userErrors {{ message }} }} }}"""
+
+
+async def test_a_dry_run_lists_what_it_would_invalidate(fresh_service: Service) -> None:
+    """The same as the change itself then does; nothing is invalidated before that."""
+    service, kept = fresh_service, "{ shifts { rules { validFrom } } }"
+    await service.ask(kept, ADMIN)
+    dry = await touched(service, RULE, dry=True)
+    assert {"shift_rule.any", "attendance_day.work_date=2026-03-17"} <= set(dry["invalidates"])
+    assert dry["tagCount"] == len(dry["invalidates"])
+    assert status(await service.ask(kept, ADMIN)) == "hit"
+    assert await touched(service, RULE, dry=False) == dry
+    assert status(await service.ask(kept, ADMIN)) == "fwd=stale; stored"
+
+
+async def test_only_administrators_and_auditors_are_told_what_is_invalidated(fresh_service: Service) -> None:
+    assert await touched(fresh_service, RULE, HR, dry=True) is None
+    plain = await fresh_service.ask(RULE, ADMIN, {"dry": True})
+    assert "extensions" not in plain.json
