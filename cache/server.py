@@ -1,4 +1,7 @@
-"""The connection to Redis or Valkey: tight timeouts, no retries, a breaker, and the run_id of who answered."""
+"""The connection to Redis or Valkey: tight timeouts, no retries, a breaker, and the run_id of who answered.
+
+Where that is may change: cache/addresses.py asks Sentinels, or the nodes of a Cluster.
+"""
 
 import asyncio
 import hashlib
@@ -12,12 +15,16 @@ from redis.asyncio import BlockingConnectionPool
 from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import NoScriptError, RedisError, ResponseError
+from redis.exceptions import ClusterDownError, MovedError, NoScriptError, ReadOnlyError, RedisError, ResponseError
 
+from cache.addresses import moved_to, ways_to
 from cache.breaker import Breaker, BreakerOpen
+from cache.place import prefix_at
 from telemetry.counters import count
 
 LUA: Final = {path.stem: path.read_text() for path in (Path(__file__).parent / "lua").glob("*.lua")}
+ELSEWHERE: Final = (ReadOnlyError, MovedError, ClusterDownError)
+"""Errors of a server that is not, or no longer, the one to talk to."""
 SHA: Final = {name: hashlib.sha1(lua.encode(), usedforsecurity=False).hexdigest() for name, lua in LUA.items()}
 
 
@@ -33,23 +40,34 @@ class Answer(NamedTuple):
 
 
 class Server:
-    """Sends commands to Redis; every failure becomes CacheUnreachable, and then nothing is sent for a while."""
+    """Sends commands to Redis; every failure becomes CacheUnreachable, and then nothing is sent for a while.
 
-    def __init__(self, url: str, timeout: timedelta = timedelta(milliseconds=100), connections: int = 20) -> None:
+    Keys begin with `prefix`, as prefix_at has it.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        timeout: timedelta = timedelta(milliseconds=100),
+        connections: int = 20,
+        prefix: str = "rollcall",
+    ) -> None:
         self.breaker = Breaker()
         self.run_id = ""
         """Of the server that answered last; "" before any did."""
         self._timeout_s = timeout.total_seconds()
         self._run_ids: WeakKeyDictionary[AbstractConnection, str] = WeakKeyDictionary()
-        self._pool: Any = BlockingConnectionPool.from_url(
-            url,
-            timeout=None,  # who waits for a connection waits within the timeout of the whole command
-            socket_timeout=self._timeout_s,
-            socket_connect_timeout=self._timeout_s,
-            retry=Retry(NoBackoff(), 0),
-            redis_connect_func=self._introduce,
-            max_connections=connections,
-        )
+        self.prefix = prefix_at(url, prefix)
+        options, self._locator = ways_to(url, prefix, self._timeout_s / 2)
+        own: dict[str, Any] = {
+            "timeout": None,  # who waits for a connection waits within the timeout of the whole command
+            "socket_timeout": self._timeout_s,
+            "socket_connect_timeout": self._timeout_s,
+            "retry": Retry(NoBackoff(), 0),
+            "redis_connect_func": self._introduce,
+            "max_connections": connections,
+        }
+        self._pool: Any = BlockingConnectionPool(**(own | options))
 
     async def mget(self, names: Sequence[str]) -> Answer:
         """The values of many keys in one round trip."""
@@ -102,8 +120,16 @@ class Server:
         self.run_id = answer.run_id
         if isinstance(answer.value, ResponseError):  # it can be reached, it only refuses: no business of the breaker
             count("cache_failures", type(answer.value).__name__)
+            await self._look_elsewhere(answer.value)
             raise CacheUnreachable(str(answer.value)) from answer.value
         return answer
+
+    async def _look_elsewhere(self, error: ResponseError) -> None:
+        """When the server is no longer the one to talk to, let every connection ask again where that is."""
+        if self._locator is not None and isinstance(error, ELSEWHERE):
+            self._locator.told(moved_to(error))
+            await self._pool.update_active_connections_for_reconnect()
+            await self._pool.disconnect(inuse_connections=False)
 
     async def _answered(self, command: Sequence[Any]) -> Answer:
         async with asyncio.timeout(self._timeout_s):

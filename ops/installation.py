@@ -5,9 +5,11 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
-from redis.asyncio import Redis
+from redis.asyncio import BlockingConnectionPool, Redis
 from redis.exceptions import RedisError
 
+from cache.addresses import ways_to
+from cache.place import prefix_at
 from db.database import Database, PoolLimits
 from db.inspection import CoherenceState, coherence_state, migration, server_state
 from domain.errors import Unavailable
@@ -18,7 +20,7 @@ class Installation:
     """Looks at the servers that the settings name, over one connection to each."""
 
     def __init__(self, settings: Settings) -> None:
-        self._prefix = settings.cache.prefix
+        self._prefix = prefix_at(settings.redis.shared_url or "redis:", settings.cache.prefix)
         self._redis_timeout_s = max(settings.redis.timeout.total_seconds(), 1.0)
         url, redis_url = settings.database.primary_url, settings.redis.shared_url
         self._database = Database(url, PoolLimits(size=1), application="rollcall status") if url else None
@@ -26,9 +28,9 @@ class Installation:
         self._oldest: tuple[int, float] | None = None
 
     def _open(self, url: str) -> Redis:
-        return Redis.from_url(
-            url, socket_timeout=self._redis_timeout_s, socket_connect_timeout=self._redis_timeout_s, max_connections=2
-        )
+        options, _ = ways_to(url, self._prefix, self._redis_timeout_s / 2)
+        limits = {"socket_timeout": self._redis_timeout_s, "socket_connect_timeout": self._redis_timeout_s}
+        return Redis.from_pool(BlockingConnectionPool(**{"max_connections": 2, **limits, **options}))
 
     async def look(self) -> Mapping[str, Any]:
         """The state of each server, by name."""

@@ -5,7 +5,7 @@ Which settings there are is declared in web/settings.py and the parts that it ne
 
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -92,16 +92,21 @@ class Duration:
 
 @dataclass(frozen=True)
 class Url:
-    """Annotates a SecretStr that must be an address with one of `schemes`; `becomes` replaces the scheme."""
+    """Annotates a SecretStr that must be an address with one of `schemes`; `becomes` replaces the scheme.
+
+    `several` may be given, comma-separated. `check` raises ValueError for what cannot be used.
+    """
 
     schemes: tuple[str, ...]
     example: str
     becomes: str = ""
+    several: bool = False
+    check: Callable[[str], object] = str
 
     @property
     def needed(self) -> str:
         """What a value must be, in words."""
-        return f"an address like {self.example}"
+        return f"{'addresses, comma-separated,' if self.several else 'an address'} like {self.example}"
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.no_info_after_validator_function(self._read, handler(source))
@@ -109,10 +114,15 @@ class Url:
     def _read(self, value: SecretStr | None) -> SecretStr | None:
         if value is None:
             return None
-        scheme, separator, rest = value.get_secret_value().partition("://")
+        given = value.get_secret_value()
+        return SecretStr(",".join(self._one(part.strip()) for part in (given.split(",") if self.several else [given])))
+
+    def _one(self, text: str) -> str:
+        scheme, separator, rest = text.partition("://")
         if not separator or scheme not in self.schemes or not rest:
             raise ValueError(self.needed)
-        return SecretStr(f"{self.becomes or scheme}://{rest}")
+        self.check(text)
+        return f"{self.becomes or scheme}://{rest}"
 
 
 @dataclass(frozen=True)

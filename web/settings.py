@@ -5,6 +5,7 @@ How variables are read and complained about is in web/environment.py; docs/refer
 
 import os
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from datetime import timedelta
 from ipaddress import ip_address
 from pathlib import Path
@@ -14,8 +15,10 @@ from urllib.parse import quote
 
 from dotenv import dotenv_values
 from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
+from pydantic_settings import NoDecode
 
-from web.environment import Duration, Part, SettingsError, Url, complaints, env_file, setting
+from cache.place import place_of
+from web.environment import CommaSeparated, Duration, Part, SettingsError, Url, complaints, env_file, setting
 from web.http_settings import AuthSettings, HttpSettings, LimitSettings
 
 POSTGRESQL = Url(
@@ -23,7 +26,17 @@ POSTGRESQL = Url(
     "postgresql://user:password@host:5432/rollcall",
     becomes="postgresql+asyncpg",
 )
-REDIS = Url(("redis", "rediss", "unix"), "redis://:password@host:6379/0")
+REPLICAS = replace(POSTGRESQL, several=True)
+REDIS = Url(
+    (
+        *("redis", "rediss", "unix"),
+        *("redis+sentinel", "rediss+sentinel", "redis+cluster", "rediss+cluster"),
+    ),
+    "redis://:password@host:6379/0, redis+sentinel://host1:26379,host2:26379/mymaster"
+    " or redis+cluster://host1:6379,host2:6379",
+    check=place_of,
+)
+SENTINELS = CommaSeparated(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.-]+)(:\d{1,5})?", "hosts like host1:26379,host2:26379")
 TIME_TO_LIVE = Duration("s", 1, 2_592_000)
 MOST_WORKERS = 256
 
@@ -148,7 +161,14 @@ class DatabaseSettings(Part):
     """Where PostgreSQL is; with neither DATABASE_URL nor DB_HOST the service starts a private one under DATA_DIR."""
 
     url: Annotated[SecretStr | None, POSTGRESQL] = setting(None, "DATABASE_URL", "Primary PostgreSQL.")
-    replica: Annotated[SecretStr | None, POSTGRESQL] = setting(None, "DATABASE_REPLICA_URL", "Read-only replica.")
+    replica: Annotated[SecretStr | None, REPLICAS] = setting(
+        None, "DATABASE_REPLICA_URL", "Replicas that answer reads once they have replayed what those need."
+    )
+    replica_wait: Annotated[timedelta, Duration("ms", 0, 10_000)] = setting(
+        timedelta(),
+        "DATABASE_REPLICA_WAIT_MS",
+        "Wait for a replica that is behind before the primary is asked; for regions that are far from it.",
+    )
     host: str | None = setting(None, "DB_HOST", "Host of PostgreSQL, when DATABASE_URL is not given.")
     port: int = setting(5432, "DB_PORT", "Port of PostgreSQL, with DB_HOST.", ge=1, le=65535)
     name: str = setting("rollcall", "DB_NAME", "Name of the database, with DB_HOST.")
@@ -174,20 +194,35 @@ class DatabaseSettings(Part):
         return f"postgresql+asyncpg://{user}{password}@{self.host}:{self.port}/{name}"
 
     @property
-    def replica_url(self) -> str | None:
-        """The address of the replica for SQLAlchemy, None when there is none."""
-        return self.replica.get_secret_value() if self.replica else None
+    def replica_urls(self) -> tuple[str, ...]:
+        """The addresses of the replicas for SQLAlchemy."""
+        return tuple(self.replica.get_secret_value().split(",")) if self.replica else ()
 
 
 class RedisSettings(Part):
-    """Where Redis or Valkey is; with neither REDIS_URL nor REDIS_HOST the service starts a private one."""
+    """Where Redis or Valkey is; without REDIS_URL, REDIS_SENTINELS and REDIS_HOST the service starts a private one."""
 
     url: Annotated[SecretStr | None, REDIS] = setting(
-        None, "REDIS_URL", "Redis or Valkey that the workers share as second-level cache."
+        None, "REDIS_URL", "Redis or Valkey that the workers share as second-level cache; rediss is TLS."
     )
-    host: str | None = setting(None, "REDIS_HOST", "Host of Redis, when REDIS_URL is not given.")
+    sentinels: Annotated[tuple[str, ...], NoDecode, SENTINELS] = setting(
+        (), "REDIS_SENTINELS", "Sentinels that know where Redis is, when REDIS_URL is not given."
+    )
+    sentinel_primary: str = setting(
+        "mymaster",
+        "REDIS_SENTINEL_MASTER",
+        "The name of Redis among the Sentinels, with REDIS_SENTINELS.",
+        pattern=r"^[A-Za-z0-9_.-]+$",
+    )
+    sentinel_password: SecretStr | None = setting(
+        None, "REDIS_SENTINEL_PASSWORD", "Password of the Sentinels themselves."
+    )
+    host: str | None = setting(None, "REDIS_HOST", "Host of Redis, when neither of them is given.")
     port: int = setting(6379, "REDIS_PORT", "Port of Redis, with REDIS_HOST.", ge=1, le=65535)
-    password: SecretStr | None = setting(None, "REDIS_PASSWORD", "Password of Redis, with REDIS_HOST.")
+    user: str = setting("", "REDIS_USERNAME", "ACL user of Redis, with REDIS_HOST or REDIS_SENTINELS.")
+    password: SecretStr | None = setting(
+        None, "REDIS_PASSWORD", "Password of Redis, with REDIS_HOST or REDIS_SENTINELS."
+    )
     pool_size: int = setting(20, "REDIS_POOL_SIZE", "Connections of each worker to Redis at most.", ge=1, le=1_000)
     timeout: Annotated[timedelta, Duration("ms", 1, 60_000)] = setting(
         timedelta(milliseconds=100), "REDIS_TIMEOUT_MS", "A Redis command that takes longer counts as a miss."
@@ -198,10 +233,13 @@ class RedisSettings(Part):
         """The address of the shared cache, None when none was given."""
         if self.url is not None:
             return self.url.get_secret_value()
-        if self.host is None:
-            return None
-        password = f":{quote(self.password.get_secret_value(), safe='')}@" if self.password else ""
-        return f"redis://{password}{self.host}:{self.port}/0"
+        secret = f":{quote(self.password.get_secret_value(), safe='')}" if self.password else ""
+        account = f"{quote(self.user, safe='')}{secret}@" if self.user or secret else ""
+        if self.sentinels:
+            own = self.sentinel_password.get_secret_value() if self.sentinel_password else ""
+            query = f"?sentinel_password={quote(own, safe='')}" if own else ""
+            return f"redis+sentinel://{account}{','.join(self.sentinels)}/{self.sentinel_primary}{query}"
+        return None if self.host is None else f"redis://{account}{self.host}:{self.port}/0"
 
 
 class CacheSettings(Part):

@@ -21,5 +21,5 @@ def open_cache(settings: Settings) -> SecondLevelCache:
     url = settings.redis.shared_url
     server = None
     if url is not None and settings.cache.enabled:
-        server = Server(url, settings.redis.timeout, settings.redis.pool_size)
-    return SecondLevelCache(server, settings.cache.prefix, settings.cache.ttl_by_type)
+        server = Server(url, settings.redis.timeout, settings.redis.pool_size, settings.cache.prefix)
+    return SecondLevelCache(server, server.prefix if server else settings.cache.prefix, settings.cache.ttl_by_type)

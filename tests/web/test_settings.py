@@ -54,6 +54,27 @@ def test_defaults() -> None:
     }
 
 
+def test_sentinels_by_variables_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = {
+        "REDIS_SENTINELS": "s1:26379, s2:26380",
+        "REDIS_SENTINEL_MASTER": "main",
+        "REDIS_USERNAME": "app",
+        "REDIS_PASSWORD": "a/b",
+        "REDIS_SENTINEL_PASSWORD": "c&d",
+        "REDIS_HOST": "ignored",
+    }
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    url = Settings.from_environment().redis.shared_url
+    assert url == "redis+sentinel://app:a%2Fb@s1:26379,s2:26380/main?sentinel_password=c%26d"
+
+
+def test_several_replicas(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_REPLICA_URL", "postgres://r1/x, postgresql://r2/x?host=a&host=b")
+    urls = Settings.from_environment().database.replica_urls
+    assert urls == ("postgresql+asyncpg://r1/x", "postgresql+asyncpg://r2/x?host=a&host=b")
+
+
 def test_everything_by_its_documented_name(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {
         "WEB_CONCURRENCY": "3",
@@ -138,7 +159,21 @@ def test_a_missing_env_file(monkeypatch: pytest.MonkeyPatch) -> None:
         (
             "REDIS_URL",
             "hunter2",
-            "REDIS_URL: needed an address like redis://:password@host:6379/0, got something else (not shown)",
+            "REDIS_URL: needed an address like redis://:password@host:6379/0, redis+sentinel://host1:26379,host2:26379"
+            "/mymaster or redis+cluster://host1:6379,host2:6379, got something else (not shown)",
+        ),
+        (
+            "REDIS_URL",
+            "redis+sentinel://:s3cret@host1:26379",
+            "REDIS_URL: needed an address like redis://:password@host:6379/0, redis+sentinel://host1:26379,host2:26379"
+            "/mymaster or redis+cluster://host1:6379,host2:6379, got 'redis+sentinel://:***@host1:26379'",
+        ),
+        ("REDIS_SENTINELS", "a:1 b:2", "REDIS_SENTINELS: needed hosts like host1:26379,host2:26379, got 'a:1 b:2'"),
+        (
+            "DATABASE_REPLICA_URL",
+            "postgresql://r1/x,r2/x",
+            "DATABASE_REPLICA_URL: needed addresses, comma-separated, like"
+            " postgresql://user:password@host:5432/rollcall, got 'postgresql://r1/x,r2/x'",
         ),
         (
             "CORS_ORIGINS",
