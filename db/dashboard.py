@@ -12,8 +12,10 @@ from db.roll_up import SUM_OF_DAYS
 from db.rows import EXCEPTIONS
 from db.where import statement
 from domain.attendance.metrics import SUM_NAMES, Sums
+from domain.attendance.work_days import NO_SHIFT
 from domain.enums import AttendanceException
 from domain.ids import DepartmentId, EmployeeId
+from domain.periods import ONE_DAY
 
 OPEN_EXCEPTIONS = sum(
     1 << EXCEPTIONS.index(exception)
@@ -25,11 +27,16 @@ OPEN_EXCEPTIONS = sum(
 )
 """What somebody has to look into."""
 
-_LATE_NOT_IN = """
-  d.status = 'PENDING' AND d.first_in IS NULL AND CAST(:now AS timestamptz) < d.ends_at AND EXISTS (
-    SELECT FROM shift_rule r WHERE r.id = d.shift_rule_id AND NOT r.is_flexible
-    AND CAST(:now AS timestamptz) > d.starts_at + make_interval(mins => r.grace_in_minutes))"""
+_DAYS = "attendance_day d LEFT JOIN shift_rule r ON r.id = d.shift_rule_id"
+_OPEN = f"""(d.presence_since >= CAST(:now AS timestamptz)
+    - make_interval(mins => coalesce(r.max_session_minutes, {NO_SHIFT.max_session_minutes})))"""
+"""Whether whoever came then may still be there; docs/explain/attendance-rules.md."""
+_LATE_NOT_IN = f"""
+  d.status = 'PENDING' AND d.first_in IS NULL AND CAST(:now AS timestamptz) < d.ends_at AND NOT r.is_flexible
+  AND CAST(:now AS timestamptz) > d.starts_at + make_interval(mins => r.grace_in_minutes)
+  AND (d.presence IN ('IN', 'ON_BREAK') AND {_OPEN}) IS NOT TRUE"""
 _AWAY = "(d.leave_type_id IS NOT NULL OR d.status = 'ON_LEAVE')"
+_TODAY = "CAST(CAST(:now AS timestamptz) AT TIME ZONE d.time_zone AS date)"
 
 
 class Today(msgspec.Struct, frozen=True, array_like=True):
@@ -46,14 +53,19 @@ class TodayKey(msgspec.Struct, frozen=True):
 
     filter: DayFilter
 
+    @property
+    def around(self) -> DayFilter:
+        """The days on which somebody may have come who is still there."""
+        return msgspec.structs.replace(self.filter, today_at=None, first=self.filter.first - ONE_DAY)
+
 
 async def dashboards(connection: ReadConnection, keys: Sequence[TodayKey]) -> dict[TodayKey, Today]:
     """The dashboard of each key."""
-    return {key: await _dashboard(connection, key.filter) for key in keys}
+    return {key: await _dashboard(connection, key) for key in keys}
 
 
-async def _dashboard(connection: ReadConnection, filter_: DayFilter) -> Today:
-    where = day_where(filter_)
+async def _dashboard(connection: ReadConnection, key: TodayKey) -> Today:
+    where = day_where(key.filter)
     sums = ", ".join(SUM_OF_DAYS[name] for name in SUM_NAMES)
     records = await connection.records(
         statement(
@@ -64,7 +76,7 @@ async def _dashboard(connection: ReadConnection, filter_: DayFilter) -> Today:
         ),
         **where.parameters,
     )
-    in_now, late_not_in = await _present(connection, filter_)
+    in_now, late_not_in = await _present(connection, key)
     return Today(
         tuple((record[0], Sums(*map(int, record[1:-1]))) for record in records),
         in_now,
@@ -73,17 +85,22 @@ async def _dashboard(connection: ReadConnection, filter_: DayFilter) -> Today:
     )
 
 
-async def _present(connection: ReadConnection, filter_: DayFilter) -> tuple[int, tuple[EmployeeId, ...]]:
-    """(how many are in, who is late and not in) by days that are still open: today's, and last night's."""
-    where = day_where(msgspec.structs.replace(filter_, today_at=None))
+async def _present(connection: ReadConnection, key: TodayKey) -> tuple[int, tuple[EmployeeId, ...]]:
+    """(how many are in, who is late and not in); somebody is where the latest punch of the days of the filter says."""
+    where = day_where(key.around)
+    of_departments = (
+        "" if key.filter.department_ids is None else "o.department_id = ANY(CAST(:departments AS int[])) AND"
+    )
     query = statement(
         "present_now",
-        "SELECT count(DISTINCT d.employee_id) FILTER (WHERE d.presence = 'IN'),"
-        f" array_agg(d.employee_id ORDER BY d.starts_at, d.employee_id) FILTER (WHERE {_LATE_NOT_IN})"
-        f" FROM attendance_day d WHERE {where.sql} AND (d.status = 'PENDING'"
-        " OR d.work_date = CAST(CAST(:now AS timestamptz) AT TIME ZONE d.time_zone AS date))",
+        f"SELECT (SELECT count(*) FROM {_DAYS} WHERE {where.sql} AND d.presence = 'IN' AND {_OPEN} AND NOT EXISTS ("
+        f" SELECT FROM attendance_day o WHERE {of_departments} o.employee_id = d.employee_id"
+        " AND o.work_date BETWEEN :first AND :last"
+        " AND (o.presence_since, o.work_date) > (d.presence_since, d.work_date))),"
+        " (SELECT array_agg(d.employee_id ORDER BY d.starts_at, d.employee_id)"
+        f" FROM {_DAYS} WHERE {where.sql} AND {_LATE_NOT_IN})",
     )
-    [(in_now, late)] = await connection.records(query, **where.parameters, now=filter_.today_at)
+    [(in_now, late)] = await connection.records(query, **where.parameters, now=key.filter.today_at)
     return int(in_now), tuple(dict.fromkeys(late or ()))
 
 
@@ -95,11 +112,13 @@ class PresenceKey(msgspec.Struct, frozen=True):
 
 
 class PresenceFacts(msgspec.Struct, frozen=True, array_like=True):
-    """What is known of the present day of an employee, or of last night's while it is open."""
+    """What is known of an employee: where the latest punch left them, or else what their present day expects.
+
+    Last night's day speaks for the present one while the employee is there, or late.
+    """
 
     work_date: date
     time_zone: str
-    status: str
     presence: str | None
     presence_since: datetime | None
     late_not_in: bool
@@ -109,14 +128,21 @@ class PresenceFacts(msgspec.Struct, frozen=True, array_like=True):
 _PRESENCE = Query(
     "presence",
     text(f"""
-    SELECT DISTINCT ON (d.employee_id) d.employee_id, d.work_date, d.time_zone, d.status, d.presence, d.presence_since,
-           {_LATE_NOT_IN} AS late_not_in, {_AWAY} AS away
-    FROM attendance_day d
-    WHERE d.employee_id = ANY(CAST(:employees AS bigint[]))
-      AND d.work_date BETWEEN CAST(:first AS date) AND CAST(:last AS date)
-      AND (d.work_date = CAST(CAST(:now AS timestamptz) AT TIME ZONE d.time_zone AS date)
-           OR d.status = 'PENDING' AND d.presence IN ('IN', 'ON_BREAK') OR {_LATE_NOT_IN})
-    ORDER BY d.employee_id, d.presence IN ('IN', 'ON_BREAK') DESC NULLS LAST, {_LATE_NOT_IN} DESC, d.work_date DESC"""),
+    SELECT DISTINCT ON (d.employee_id) d.employee_id, d.work_date, d.time_zone,
+           CASE WHEN d.is_seen AND NOT d.is_late THEN d.presence END,
+           CASE WHEN d.is_seen AND NOT d.is_late THEN d.presence_since END, d.is_late, {_AWAY}
+    FROM (
+      SELECT d.*, ({_LATE_NOT_IN}) IS TRUE AS is_late,
+             d.presence IS NOT NULL AND row_number() OVER (
+               PARTITION BY d.employee_id ORDER BY d.presence_since DESC NULLS LAST, d.work_date DESC) = 1
+             AND CASE d.presence WHEN 'OUT' THEN CAST(d.presence_since AT TIME ZONE d.time_zone AS date) = {_TODAY}
+                                 ELSE {_OPEN} END AS is_seen
+      FROM {_DAYS}
+      WHERE d.employee_id = ANY(CAST(:employees AS bigint[]))
+        AND d.work_date BETWEEN CAST(:first AS date) AND CAST(:last AS date)) AS d
+    WHERE d.is_seen OR d.is_late OR d.work_date = {_TODAY}
+    ORDER BY d.employee_id, d.is_seen AND d.presence <> 'OUT' DESC, d.is_late DESC, d.is_seen DESC,
+             d.work_date DESC"""),
 )
 
 

@@ -1,6 +1,6 @@
 """Derived days: written by deriving them again from their facts, read by employee or by key."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from datetime import date, datetime, timedelta
 from typing import Any, Final, cast
 
@@ -72,12 +72,15 @@ _LATEST = Query(
 class Derivation(msgspec.Struct, frozen=True):
     """What deriving days again came to: how many days there are, and (before, after) of those that changed.
 
-    `date_by_punch` tells which day each punch went to.
+    `date_by_punch` tells which day each punch went to, `shown_on` the date of each that belongs to no day. `locked` are
+    the days that stayed as they are because they are locked.
     """
 
     days: int
     changes: Sequence[tuple[DayRow | None, DayRow | None]]
     date_by_punch: Mapping[int, date]
+    shown_on: Mapping[int, date]
+    locked: Set[DayKey]
 
 
 def day_tuple(employee_id: EmployeeId, work_day: WorkDay) -> tuple[Any, ...]:
@@ -159,11 +162,13 @@ async def derive_days(
     await lock_employees(connection, wanted)
     around = (first - BESIDE, last + BESIDE) if beside else (first, last)
     company = await company_facts(connection, *around)
-    count, changes = 0, []
+    count, changes, locked = 0, [], set()
     date_by_punch: dict[int, date] = {}
+    shown_on: dict[int, date] = {}
     for ids in _chunks(wanted):
         rows = await connection.all(_EXISTING, DayRow, ids=ids, first=around[0], last=around[1])
         existing = {row.key: row for row in rows}
+        locked |= {row.key for row in rows if row.locked}
         derived = {}
         for employee in await employee_facts(connection, ids, *around):
             for work_day in work_days(employee, company, *around, now):
@@ -173,12 +178,13 @@ async def derive_days(
                     continue
                 derived[key] = day_row(employee.id, work_day)
                 date_by_punch |= {punch.id: key[1] for punch in work_day.punches if punch.id}
+                shown_on |= {punch.id: key[1] for punch in work_day.unattributed if punch.id}
                 count += asked
         found = list(_changes(existing, derived))
         await _store(connection, found)
         changes += found
     await refresh_stats(connection, _slices(changes))
-    return Derivation(count, changes, date_by_punch)
+    return Derivation(count, changes, date_by_punch, shown_on, locked)
 
 
 def _changes(

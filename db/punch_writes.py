@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import msgspec
 from sqlalchemy import text
@@ -11,21 +11,30 @@ from db.connection import Query, WriteConnection
 from db.days import lock_employees
 from db.facts import company_facts, employee_facts
 from db.rows import PunchRow, Row
-from domain.attendance.work_days import work_days
+from domain.attendance.presence import Sighting, presence_of
+from domain.attendance.work_days import NO_SHIFT, work_days
 from domain.enums import PresenceState, PunchDirection, PunchSource
 from domain.ids import EmployeeId, PunchId, UserId
 
-LONGEST_SESSION: Final = timedelta(hours=16)
 EVENT_MARGIN: Final = timedelta(days=2)
 """How far a device may correct the time of an event that it hands in again; bounds the partitions that are read."""
 
 _COLUMNS: Final = ", ".join(PunchRow.__struct_fields__)
-_PRESENCE: Final = Query(
-    "presence_around",
+_SIGHTINGS: Final = Query(
+    "sightings",
+    text(f"""
+    SELECT d.work_date, d.presence, d.presence_since,
+           make_interval(mins => coalesce(r.max_session_minutes, {NO_SHIFT.max_session_minutes}))
+    FROM attendance_day d LEFT JOIN shift_rule r ON r.id = d.shift_rule_id
+    WHERE d.employee_id = :employee_id AND d.presence IS NOT NULL
+      AND d.work_date BETWEEN CAST(:first AS date) AND CAST(:last AS date)"""),
+)
+_NEXT_INSTANT: Final = Query(
+    "punch_next_instant",
     text("""
-    SELECT presence, presence_since FROM attendance_day
-    WHERE employee_id = :employee_id AND presence IS NOT NULL
-      AND work_date BETWEEN CAST(:first AS date) AND CAST(:last AS date)"""),
+    SELECT coalesce(max(punched_at) + interval '1 microsecond', CAST(:at AS timestamptz)) FROM punch
+    WHERE employee_id = :employee_id AND voided_at IS NULL
+      AND punched_at BETWEEN CAST(:at AS timestamptz) AND CAST(:until AS timestamptz)"""),
 )
 _INSERT: Final = Query(
     "punch_insert",
@@ -90,13 +99,6 @@ _VOID: Final = Query(
 )
 
 
-class PresenceRow(Row, frozen=True, array_like=True):
-    """Where somebody was after the last punch, and since when."""
-
-    presence: PresenceState
-    presence_since: datetime
-
-
 class BadgePunch(Row, frozen=True, array_like=True):
     """A punch as a device hands it in."""
 
@@ -114,28 +116,32 @@ class Recorded(Row, frozen=True, array_like=True):
     unmatched: int
 
 
+async def next_instant(
+    connection: WriteConnection, employee_id: EmployeeId, at: datetime, within: timedelta
+) -> datetime:
+    """`at`, or right after the employee's punches from then until `within` later: what is done next comes next."""
+    until = at + within
+    [(found,)] = await connection.records(_NEXT_INSTANT, employee_id=employee_id, at=at, until=until)
+    return cast("datetime", found)
+
+
 async def presence_at(connection: WriteConnection, employee_id: EmployeeId, at: datetime) -> PresenceState | None:
-    """Where the last punch before `at`, of a session that could still be open, leaves the employee."""
-    first, last = at.date() - timedelta(days=2), at.date() + timedelta(days=1)
-    rows = await connection.all(_PRESENCE, PresenceRow, employee_id=employee_id, first=first, last=last)
-    if any(row.presence_since > at for row in rows):
-        rows = await _as_it_was(connection, employee_id, first, last, at)
-    open_ = [row for row in rows if at - LONGEST_SESSION < row.presence_since <= at]
-    return max(open_, key=lambda row: row.presence_since).presence if open_ else None
+    """Where the punches up to `at` leave the employee; None when the last session cannot be open any more."""
+    first, last = at.date() - timedelta(days=3), at.date() + timedelta(days=1)
+    found = await connection.all(_SIGHTINGS, Sighting, employee_id=employee_id, first=first, last=last)
+    if any(sighting.since >= at.replace(second=0, microsecond=0) for sighting in found):  # they are cut to the minute
+        found = await _as_it_was(connection, employee_id, first, last, at)
+    return presence_of(found, at)
 
 
 async def _as_it_was(
     connection: WriteConnection, employee_id: EmployeeId, first: date, last: date, at: datetime
-) -> list[PresenceRow]:
+) -> list[Sighting]:
     """Where the days left the employee before the punches that came after `at`."""
     company = await company_facts(connection, first, last)
     [facts] = await employee_facts(connection, [employee_id], first, last)
     until = msgspec.structs.replace(facts, punches=[punch for punch in facts.punches if punch.at <= at])
-    return [
-        PresenceRow(day.presence, day.presence_since)
-        for day in work_days(until, company, first, last, at)
-        if day.presence is not None and day.presence_since is not None
-    ]
+    return [seen for day in work_days(until, company, first, last, at) if (seen := day.sighting) is not None]
 
 
 async def insert_punch(

@@ -100,7 +100,7 @@ stats_of_department = Batch(
 )
 dashboards = Batch(
     dashboard.dashboards,
-    Policy("today", Today, "aggregate", lambda key: (*day_tags(key.filter), tags.SHIFT_RULE_ANY())),
+    Policy("today", Today, "aggregate", lambda key: (*day_tags(key.around), tags.SHIFT_RULE_ANY())),
 )
 open_exceptions = Batch(
     dashboard.open_exceptions,

@@ -36,7 +36,8 @@ def clean(punches: Sequence[PunchFact], dedupe_seconds: int) -> tuple[list[Punch
 
 def _repeats(before: PunchFact, punch: PunchFact, dedupe_seconds: int) -> bool:
     same = before.direction is punch.direction or PunchDirection.UNKNOWN in (before.direction, punch.direction)
-    return same and (punch.at - before.at).total_seconds() <= dedupe_seconds
+    apart = punch.at.replace(microsecond=0) - before.at.replace(microsecond=0)
+    return same and apart.total_seconds() <= dedupe_seconds
 
 
 def pair(punches: Sequence[PunchFact], plan: DayPlan, window_over: bool) -> Pairs:

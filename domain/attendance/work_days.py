@@ -3,6 +3,7 @@
 Pure: whoever has the facts (the database, the demo company, an import) gets the same days from them.
 """
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from functools import lru_cache
@@ -14,14 +15,15 @@ from domain.attendance.attribution import attribute
 from domain.attendance.calendar import Assignment, HolidayFact, RosterEntry, WeeklyOff, day_type_of, resolve_shift
 from domain.attendance.derivation import DerivedDay, Stages, day_of, stages
 from domain.attendance.override import Override, overridden
+from domain.attendance.pairing import clean
 from domain.attendance.plan import BOTH_HALVES, NO_HALVES, DayPlan, PunchFact, Rule, plan_day
+from domain.attendance.presence import Sighting, presence_after
 from domain.enums import (
     AttendanceException,
     DayType,
     HalfOfDay,
     PlanOrigin,
     PresenceState,
-    PunchDirection,
     PunchSource,
     WorkMode,
 )
@@ -139,11 +141,20 @@ class PlannedDay(msgspec.Struct, frozen=True):
         return self.shift_id is not None and self.plan.off_halves != BOTH_HALVES
 
 
+class GatheredDay(msgspec.Struct, frozen=True):
+    """The plan of a date with the punches that the rules give to it; `unattributed` are made on it and of no day."""
+
+    planned: PlannedDay
+    punches: Sequence[PunchFact]
+    unattributed: Sequence[PunchFact]
+
+
 class WorkDay(msgspec.Struct, frozen=True):
     """A derived day with everything that is known of it."""
 
     planned: PlannedDay
     punches: Sequence[PunchFact]
+    unattributed: Sequence[PunchFact]
     found: Stages
     derived: DerivedDay
     work_mode: WorkMode
@@ -151,6 +162,14 @@ class WorkDay(msgspec.Struct, frozen=True):
     presence_since: datetime | None
     leave_type_id: LeaveTypeId | None
     overridden: bool
+
+    @property
+    def sighting(self) -> Sighting | None:
+        """Where its punches left the employee; None without any."""
+        if self.presence is None or self.presence_since is None:
+            return None
+        longest = timedelta(minutes=self.planned.plan.rule.max_session_minutes)
+        return Sighting(self.planned.work_date, self.presence, self.presence_since, longest)
 
 
 @lru_cache(maxsize=64)
@@ -186,21 +205,51 @@ def planned_days(employee: EmployeeFacts, company: Company, first: date, last: d
             yield planned
 
 
-def work_days(employee: EmployeeFacts, company: Company, first: date, last: date, now: datetime) -> list[WorkDay]:
-    """The days from `first` to `last` that have begun where the employee works.
+def gathered_days(employee: EmployeeFacts, company: Company, first: date, last: date) -> list[GatheredDay]:
+    """The dates from `first` to `last` that have a plan, each with its punches.
 
     `employee.punches` has to reach from two days before `first` to two days after `last`: neighbours claim punches too.
     """
     around = list(planned_days(employee, company, first - 2 * ONE_DAY, last + ONE_DAY))
-    punches_by_date = attribute(employee.punches, [planned.plan for planned in around]).punches_by_date
+    found = attribute(employee.punches, [planned.plan for planned in around])
+    unattributed = defaultdict(list)
+    for punch in found.unattributed:
+        if (shown_on := _shown_on(punch.at, around)) is not None:
+            unattributed[shown_on].append(punch)
     return [
-        _work_day(employee, planned, punches_by_date[planned.work_date], now)
+        GatheredDay(planned, found.punches_by_date[planned.work_date], unattributed.get(planned.work_date, ()))
         for planned in around
-        if first <= planned.work_date <= last and planned.work_date <= now.astimezone(zone(planned.time_zone)).date()
+        if first <= planned.work_date <= last
     ]
 
 
-def _work_day(employee: EmployeeFacts, planned: PlannedDay, punches: Sequence[PunchFact], now: datetime) -> WorkDay:
+def _shown_on(at: datetime, around: Sequence[PlannedDay]) -> date | None:
+    """The date of a punch of no day, by the employee's clock; the morning after the last one still shows on that."""
+    for planned in reversed(around):
+        days_later = (at.astimezone(planned.zone).date() - planned.work_date).days
+        if days_later >= 0:
+            return planned.work_date if days_later <= 1 else None
+    return None
+
+
+def dates_touched(employee: EmployeeFacts, company: Company, punch_id: int, first: date, last: date) -> set[date]:
+    """The dates from `first` to `last` whose punches would be others without one of them."""
+    without = msgspec.structs.replace(employee, punches=[punch for punch in employee.punches if punch.id != punch_id])
+    as_it_is, else_ = (gathered_days(facts, company, first, last) for facts in (employee, without))
+    return {day.planned.work_date for day, other in zip(as_it_is, else_, strict=True) if day != other}
+
+
+def work_days(employee: EmployeeFacts, company: Company, first: date, last: date, now: datetime) -> list[WorkDay]:
+    """The days from `first` to `last` that have begun where the employee works; of punches as `gathered_days` says."""
+    return [
+        _work_day(employee, gathered, now)
+        for gathered in gathered_days(employee, company, first, last)
+        if gathered.planned.work_date <= now.astimezone(gathered.planned.zone).date()
+    ]
+
+
+def _work_day(employee: EmployeeFacts, gathered: GatheredDay, now: datetime) -> WorkDay:
+    planned, punches, unattributed = gathered.planned, gathered.punches, gathered.unattributed
     leave_halves, leave_type_id = NO_HALVES, None
     for leave in employee.leaves:
         if halves := leave.halves_on(planned.work_date):
@@ -215,19 +264,7 @@ def _work_day(employee: EmployeeFacts, planned: PlannedDay, punches: Sequence[Pu
     override = employee.overrides.get(planned.work_date)
     if override is not None:
         derived, work_mode = overridden(derived, override), override.work_mode or work_mode
-    presence, since = presence_after(found.kept)
+    seen = clean([*punches, *unattributed], planned.plan.rule.dedupe_seconds)[0] if unattributed else found.kept
     kept_type = leave_type_id if leave_halves - planned.plan.off_halves else None
-    return WorkDay(planned, punches, found, derived, work_mode, presence, since, kept_type, override is not None)
-
-
-def presence_after(punches: Sequence[PunchFact]) -> tuple[PresenceState | None, datetime | None]:
-    """(IN, OUT or ON_BREAK, since when) after cleaned punches; one of unknown direction turns IN and OUT over."""
-    state = None
-    for punch in punches:
-        if punch.direction is PunchDirection.BREAK_START:
-            state = PresenceState.ON_BREAK
-        elif punch.direction is PunchDirection.UNKNOWN:
-            state = PresenceState.OUT if state is PresenceState.IN else PresenceState.IN
-        else:
-            state = PresenceState.OUT if punch.direction is PunchDirection.OUT else PresenceState.IN
-    return state, punches[-1].at if punches else None
+    decided = override is not None
+    return WorkDay(planned, punches, unattributed, found, derived, work_mode, *presence_after(seen), kept_type, decided)

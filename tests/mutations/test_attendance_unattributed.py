@@ -1,0 +1,131 @@
+"""Punches in no window of any shift: they belong to no day, and yet whoever checks in is in at once, everywhere."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from domain.enums import PunchDirection
+from tests.kit.rig import Rig
+from tests.kit.small_company import ALEX, EMPLOYEE, GRACE, HR, MIA, NINA
+from tests.mutations.attending import answer, check_days, done, employee, problem, refused
+
+PRESENCE = "query($id: ID!) { employee(id: $id) { presence { state since { local } } } }"
+TODAY = "{ today { inNow lateNotIn { fullName } } }"
+
+
+async def presence(rig: Rig, who: int) -> tuple[str, str | None]:
+    """Where somebody is, asked twice: what is cached now has to change with the next punch."""
+    viewer = await rig.viewer(HR)
+    found = (await rig.warm(PRESENCE, {"id": employee(who)}, viewer)).data["employee"]["presence"]
+    return found["state"], found["since"] and found["since"]["local"]
+
+
+async def in_now(rig: Rig) -> int:
+    """How many are in, asked twice."""
+    return int((await rig.warm(TODAY, None, await rig.viewer(HR))).data["today"]["inNow"])
+
+
+def at_local(rig: Rig, clock: str) -> None:
+    """Let it be a time of 2026-03-17 or later in Mumbai, e.g. 17T23:00."""
+    rig.clock.now = datetime.fromisoformat(f"2026-03-{clock}:00+05:30").astimezone(UTC)
+
+
+@pytest.mark.parametrize("cached", [True, False])
+@pytest.mark.parametrize(
+    ("who", "user", "in_at", "out_at", "before"),
+    [
+        (ALEX, HR, "17T23:00", "17T23:30", "NOT_EXPECTED"),  # his window closed at 22:00
+        (MIA, EMPLOYEE, "17T23:00", "18T00:10", "ON_LEAVE"),  # hers too, and she is on leave
+        (ALEX, HR, "18T06:00", "18T06:45", "NOT_EXPECTED"),  # his window opens at 07:00
+    ],
+)
+async def test_whoever_checks_in_is_in(
+    fresh_rig: Rig, cached: bool, who: int, user: str, in_at: str, out_at: str, before: str
+) -> None:
+    if not cached:
+        await fresh_rig.uncached()
+    at_local(fresh_rig, in_at)
+    several = await in_now(fresh_rig)
+    assert await presence(fresh_rig, who) == (before, None)
+    found = await done(fresh_rig, "checkIn", user, employeeId=employee(who))
+    assert found["day"] is None
+    assert await presence(fresh_rig, who) == ("IN", f"2026-03-{in_at}")
+    assert await in_now(fresh_rig) == several + 1
+    again = await refused(fresh_rig, "checkIn", user, employeeId=employee(who))
+    assert [wrong["code"] for wrong in again] == ["ALREADY_CHECKED_IN"]
+    at_local(fresh_rig, out_at)
+    several = await in_now(fresh_rig)
+    assert (await done(fresh_rig, "checkOut", user, employeeId=employee(who)))["day"] is None
+    assert await presence(fresh_rig, who) == ("OUT", f"2026-03-{out_at}")
+    assert await in_now(fresh_rig) == several - 1
+    again = await refused(fresh_rig, "checkOut", user, employeeId=employee(who))
+    assert [wrong["code"] for wrong in again] == ["NOT_CHECKED_IN"]
+    await check_days(fresh_rig, who)
+
+
+async def test_a_check_in_before_the_window_is_not_late_when_the_shift_begins(fresh_rig: Rig) -> None:
+    at_local(fresh_rig, "18T06:59")
+    await done(fresh_rig, "checkIn", HR, employeeId=employee(GRACE))
+    at_local(fresh_rig, "18T09:30")
+    today = (await fresh_rig.data(TODAY, None, await fresh_rig.viewer(HR)))["today"]
+    assert "Grace Hopper" not in [person["fullName"] for person in today["lateNotIn"]]
+    assert await presence(fresh_rig, GRACE) == ("IN", "2026-03-18T06:59")
+
+
+async def test_an_open_session_is_believed_for_as_long_as_the_rule_says(fresh_rig: Rig) -> None:
+    """Grace came at 09:00 and never leaves: 16 hours later nobody believes that she is there."""
+    at_local(fresh_rig, "18T01:00")
+    assert await presence(fresh_rig, GRACE) == ("IN", "2026-03-17T09:00")
+    several = await in_now(fresh_rig)
+    assert [wrong["code"] for wrong in await refused(fresh_rig, "checkIn", HR, employeeId=employee(GRACE))] == [
+        "ALREADY_CHECKED_IN"
+    ]
+    at_local(fresh_rig, "18T01:01")
+    assert await presence(fresh_rig, GRACE) == ("NOT_EXPECTED", None)
+    assert await in_now(fresh_rig) == several - 1
+    not_in = problem("GenericUserError", "NOT_CHECKED_IN", "Grace Hopper is not checked in: check in first")
+    assert await refused(fresh_rig, "checkOut", HR, employeeId=employee(GRACE)) == [not_in]
+    await done(fresh_rig, "checkIn", HR, employeeId=employee(GRACE))
+    assert await presence(fresh_rig, GRACE) == ("IN", "2026-03-18T01:01")
+
+
+async def test_the_rule_of_the_shift_says_how_long(fresh_rig: Rig) -> None:
+    async with fresh_rig.rows() as rows:
+        await rows.run("UPDATE shift_rule SET max_session_minutes = 90 WHERE shift_id = 1 RETURNING id")
+    at_local(fresh_rig, "17T10:30")
+    assert await presence(fresh_rig, GRACE) == ("IN", "2026-03-17T09:00")
+    at_local(fresh_rig, "17T10:31")
+    assert await presence(fresh_rig, GRACE) == ("NOT_EXPECTED", None)
+    await done(fresh_rig, "checkIn", HR, employeeId=employee(GRACE))
+
+
+async def test_who_leaves_in_the_morning_after_a_night_is_out_until_midnight(fresh_rig: Rig) -> None:
+    fresh_rig.clock.now = datetime(2026, 3, 17, 10, tzinfo=UTC)  # 06:00 in New York
+    await done(fresh_rig, "checkOut", HR, employeeId=employee(NINA))
+    assert await presence(fresh_rig, NINA) == ("OUT", "2026-03-17T06:00")
+    fresh_rig.clock.now = datetime(2026, 3, 18, 2, 20, tzinfo=UTC)  # 22:20 there: tonight she is late
+    assert await presence(fresh_rig, NINA) == ("LATE_NOT_IN", None)
+
+
+async def test_a_punch_of_unknown_direction_in_no_window_turns_presence_over(fresh_rig: Rig) -> None:
+    punch: dict[str, Any] = {"badgeNo": "B-3", "direction": "UNKNOWN"}
+    for clock, state in (("17T22:30", "OUT"), ("17T22:40", "IN")):
+        at_local(fresh_rig, clock)
+        handed_in = [punch | {"at": f"2026-03-{clock}:00+05:30"}]
+        found = await answer(fresh_rig, "recordPunches", HR, deviceCode="MUM-1", punches=handed_in)
+        assert (found["accepted"], found["userErrors"]) == (1, [])
+        assert await presence(fresh_rig, GRACE) == (state, f"2026-03-{clock}")
+    await check_days(fresh_rig, GRACE)
+
+
+async def test_the_latest_of_two_days_counts(fresh_rig: Rig) -> None:
+    """Somebody whose forgotten session of the night is still open is where the punches of today say."""
+    several = await in_now(fresh_rig)
+    async with fresh_rig.rows() as rows:
+        await rows.punch(GRACE, "2026-03-16T23:00", PunchDirection.IN)
+        await rows.derive([GRACE], datetime(2026, 3, 16).date(), datetime(2026, 3, 17).date(), fresh_rig.clock())
+    assert await in_now(fresh_rig) == several
+    await done(fresh_rig, "checkOut", HR, employeeId=employee(GRACE))
+    assert await presence(fresh_rig, GRACE) == ("OUT", "2026-03-17T10:30")
+    assert await in_now(fresh_rig) == several - 1
