@@ -5,11 +5,10 @@ company is put into an empty one.
 """
 
 import asyncio
-import json
 import os
 import sys
 from collections.abc import Callable, Coroutine, Mapping
-from contextlib import ExitStack, nullcontext, suppress
+from contextlib import ExitStack, nullcontext
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,10 +17,11 @@ from cluster.folder import claimed
 from cluster.in_process import serve_in_process
 from cluster.journal import open_journal
 from cluster.listener import bind, bound
+from cluster.preparation import Preparation
 from cluster.process import status_role, worker_role
 from cluster.supervisor import Supervisor
 from domain.errors import RollcallError
-from web.environment import EXIT_CODE_OF_WRONG_SETTINGS, SettingsError
+from web.environment import SettingsError
 from web.settings import Settings
 
 if TYPE_CHECKING:
@@ -64,6 +64,7 @@ class Ground:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self._held = ExitStack()
+        self._preparation: Preparation | None = None
         self.private = settings.database.primary_url is None
         self.demo = settings.server.demo == "on" or (settings.server.demo == "auto" and self.private)
         if settings.server.demo == "on" and not settings.server.loopback:
@@ -73,20 +74,37 @@ class Ground:
 
     async def prepare(self) -> Mapping[str, str]:
         """Start private servers if need be, migrate, fill in the demo company; returns what workers need to know."""
-        command = [sys.executable, "-m", "ops.bring_up", *(["demo"] if self.demo else [])]
+        await self.close()
         # started first: it loads its code while the servers start, and reads their addresses from its input then
-        process = await asyncio.create_subprocess_exec(*command, stdin=asyncio.subprocess.PIPE)
+        self._preparation = await Preparation.begin("ops.bring_up", *(["demo"] if self.demo else []))
         try:
-            found = await asyncio.to_thread(self._servers)
-            await process.communicate(json.dumps(found).encode())
+            found = await asyncio.to_thread(self._found)
+            await self._preparation.ready(found)
         except BaseException:
-            with suppress(ProcessLookupError):
-                process.terminate()
-            await process.wait()
+            await self.close()
             raise
-        if process.returncode != 0:
-            raise RollcallError("the database could not be made ready; the reason stands above")
         return found | {"DEMO": "on" if self.demo else "off"}
+
+    async def close(self) -> None:
+        """End what the preparation still does beside the workers."""
+        if self._preparation is not None:
+            await self._preparation.end()
+            self._preparation = None
+
+    def _found(self) -> dict[str, str]:
+        """What the settings leave open: a key first, since a wrong one is not worth starting servers for."""
+        return self._key() | self._servers()
+
+    def _key(self) -> dict[str, str]:
+        from web.signing_key import kept_key, load_signing_key
+
+        auth = self.settings.auth
+        if not self.private or auth.private_key or auth.private_key_file:
+            load_signing_key(auth.private_key.get_secret_value() if auth.private_key else None, auth.private_key_file)
+            return {}
+        path = self.settings.server.data_dir / "auth.key"
+        kept_key(path)
+        return {"AUTH_PRIVATE_KEY_FILE": str(path.resolve())}
 
     def _servers(self) -> dict[str, str]:
         """The addresses of the servers that the settings leave open."""
@@ -99,12 +117,6 @@ class Ground:
                 found["DATABASE_URL"] = servers.database_url
             if settings.redis.shared_url is None:
                 found["REDIS_URL"] = servers.redis_url
-        if self.private and not (settings.auth.private_key or settings.auth.private_key_file):
-            from web.signing_key import kept_key
-
-            path = settings.server.data_dir / "auth.key"
-            kept_key(path)
-            found["AUTH_PRIVATE_KEY_FILE"] = str(path.resolve())
         return found
 
 
@@ -129,10 +141,13 @@ async def serve(settings: Settings, listener: "socket", status_listener: "socket
         sys.stderr.write(welcome(settings, listener.getsockname()[1], ground.demo) + "\n")
 
     status = status_role(status_listener, "ops.installation:Installation")
-    if not settings.cluster.enabled:
-        return await serve_in_process(listener, "server:served", settings.cluster, ground.prepare, on_ready, status)
-    roles = [worker_role(listener, "server:served", PRELOAD), status]
-    return await Supervisor(listener, roles, settings.cluster, ground.prepare, on_ready).run()
+    try:
+        if not settings.cluster.enabled:
+            return await serve_in_process(listener, "server:served", settings.cluster, ground.prepare, on_ready, status)
+        roles = [worker_role(listener, "server:served", PRELOAD), status]
+        return await Supervisor(listener, roles, settings.cluster, ground.prepare, on_ready).run()
+    finally:
+        await ground.close()
 
 
 def _loop(settings: Settings) -> Callable[[Coroutine[Any, Any, int]], int]:
@@ -145,7 +160,7 @@ def _loop(settings: Settings) -> Callable[[Coroutine[Any, Any, int]], int]:
 
 
 def main() -> int:
-    """Start everything; a wrong setting is one line for each and exit code 2."""
+    """Start everything; what stops the start is one line for each thing, and an exit code that says of what kind."""
     open_journal()
     try:
         settings = Settings.from_environment()
@@ -156,7 +171,7 @@ def main() -> int:
             return _loop(settings)(serve(settings, listener, status_listener))
     except RollcallError as error:
         sys.stderr.write(f"{error.message}\n")
-        return EXIT_CODE_OF_WRONG_SETTINGS
+        return error.exit_code
 
 
 @lru_cache(maxsize=1)
@@ -193,6 +208,8 @@ class _OnDemand:
             await send({"type": "lifespan.startup.failed", "message": error.message})
         else:
             await made(scope, receive, send)
+            if scope["type"] == "lifespan" and self._ground is not None:
+                await self._ground.close()
 
     async def _make(self) -> "Starlette":
         self._ground = Ground(Settings.from_environment())

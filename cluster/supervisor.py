@@ -166,6 +166,8 @@ class Supervisor:
         self._children.remove(child)
         expected = child.expected_to_go or self._stopping.is_set()
         self._chronicle.died(child, code, expected=expected)
+        if expected and not child.became_ready:
+            return
         if expected:
             journal.info("%s has left (process %d, %s)", child.name, child.pid, reason_of_death(code))
         elif child.became_ready or not child.on_trial:

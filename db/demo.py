@@ -113,6 +113,12 @@ async def has_users(connection: ReadConnection) -> bool:
     return bool(await connection.first(_HAS_USERS, bool))
 
 
+async def is_interrupted(connection: ReadConnection) -> bool:
+    """Whether a filling began here and never ended."""
+    company = await demo_company(connection)
+    return company is not None and company.filled_until is None and not await has_users(connection)
+
+
 async def demo_company(connection: ReadConnection) -> DemoCompanyRow | None:
     """What the demo company here was made from; None without one."""
     return await connection.first(_COMPANY, DemoCompanyRow)

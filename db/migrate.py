@@ -20,6 +20,8 @@ MIGRATION_LOCK: Final = 7390
 class MigrationError(RollcallError):
     """The database cannot be brought to today's schema."""
 
+    exit_code = 2
+
 
 def alembic_config() -> Config:
     """Where the migrations are."""
@@ -60,7 +62,8 @@ def _refuse_a_newer_database(connection: Connection, config: Config) -> None:
     if current - known:
         found = ", ".join(sorted(current - known))
         raise MigrationError(
-            f"the database has migration {found}, which this version does not know: run a newer Rollcall on it"
+            f"DATABASE_URL: the database has migration {found}, this version knows those up to {max(known)}:"
+            " start a newer Rollcall on it, or name another database"
         )
 
 

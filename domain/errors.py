@@ -15,9 +15,14 @@ from enum import StrEnum
 
 
 class RollcallError(Exception):
-    """The root of the family: `message` is fit for whoever sent the request."""
+    """The root of the family: `message` is fit for whoever sent the request.
+
+    A command or a start that it ends has `exit_code`: 1 something is wrong, 2 starting again does not help before
+    somebody changes a setting, 3 a server cannot be reached and may come back.
+    """
 
     code = "INTERNAL_SERVER_ERROR"
+    exit_code = 1
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
@@ -67,6 +72,7 @@ class Unavailable(RollcallError):
     """The service cannot answer now; retrying after `retry_after_s` seconds is right."""
 
     code = "SERVICE_UNAVAILABLE"
+    exit_code = 3
 
     def __init__(self, message: str, retry_after_s: int = 1) -> None:
         super().__init__(message)

@@ -25,7 +25,7 @@ def demo(
         asyncio.run(_fill(address, employees, days, seed))
     except RollcallError as error:
         typer.echo(error.message, err=True)
-        raise typer.Exit(1) from None
+        raise typer.Exit(error.exit_code) from None
 
 
 def _address(given: str) -> str:

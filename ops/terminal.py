@@ -14,13 +14,11 @@ from pydantic import SecretStr
 from rich.console import Console
 from rich.table import Table
 
-from domain.errors import RollcallError, Unavailable
+from domain.errors import RollcallError
 from web.environment import SettingsError
 from web.settings import Settings
 
 FAILED: Final = 1
-WRONG: Final = 2
-UNREACHABLE: Final = 3
 T = TypeVar("T")
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
 
@@ -28,18 +26,16 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
 class NotReachable(RollcallError):
     """The service, PostgreSQL or Redis does not answer."""
 
+    exit_code = 3
+
 
 @contextmanager
 def plain_errors() -> Iterator[None]:
     """Within it an error of ours is one line on standard error and an exit code."""
     try:
         yield
-    except SettingsError as error:
-        _refuse(error.message, WRONG)
-    except (NotReachable, Unavailable) as error:
-        _refuse(error.message, UNREACHABLE)
     except RollcallError as error:
-        _refuse(error.message, FAILED)
+        _refuse(error.message, error.exit_code)
 
 
 def _refuse(message: str, code: int) -> None:

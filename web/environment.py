@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal, Self, get_args, get_origin
+from urllib.parse import urlsplit
 
 from pydantic import AliasChoices, Field, GetCoreSchemaHandler, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
@@ -18,13 +19,12 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from domain.errors import RollcallError
 
-EXIT_CODE_OF_WRONG_SETTINGS = 2
-
 
 class SettingsError(RollcallError):
     """A variable is wrong: one line for each, naming it, what is needed and what came."""
 
     code = "SETTINGS"
+    exit_code = 2
 
 
 class Part(BaseSettings):
@@ -119,10 +119,18 @@ class Url:
 
     def _one(self, text: str) -> str:
         scheme, separator, rest = text.partition("://")
-        if not separator or scheme not in self.schemes or not rest:
+        if not separator or scheme not in self.schemes or not rest or not _has_numeric_port(rest):
             raise ValueError(self.needed)
         self.check(text)
         return f"{self.becomes or scheme}://{rest}"
+
+
+def _has_numeric_port(rest: str) -> bool:
+    """Whether the port, if there is one, is one; several hosts are left to the driver."""
+    try:
+        return "," in rest or urlsplit(f"//{rest}").port != 0
+    except ValueError:
+        return False
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 import contextlib
 import fcntl
+import os
 import shutil
 import signal
 import socket
@@ -67,11 +68,22 @@ class Keeper:
         self.postgres, self.valkey = self._start_postgres(), self._start_valkey()
         deadline = time.monotonic() + START_LIMIT_S
         while not self._ready():
-            dead = self.postgres.poll() is not None or self.valkey.poll() is not None
-            if dead or time.monotonic() > deadline:
-                raise EmbeddedServerError(f"the embedded servers did not start; see the logs in {self.data}")
+            for name, server, log in (
+                ("PostgreSQL", self.postgres, "postgres.log"),
+                ("Valkey", self.valkey, "valkey.log"),
+            ):
+                if server.poll() is not None:
+                    raise EmbeddedServerError(f"the private {name} did not start: {self._last_words(log)}")
+            if time.monotonic() > deadline:
+                raise EmbeddedServerError(
+                    f"the private servers did not answer within {START_LIMIT_S} s; see the logs in {self.data}"
+                )
             time.sleep(0.01)
         self._bootstrap()
+
+    def _last_words(self, log: str) -> str:
+        lines = (self.data / log).read_text(errors="replace").strip().splitlines() or ["it said nothing"]
+        return f"{lines[-1].strip()} (log: {self.data / log})"
 
     def _initialise(self) -> None:
         if (self.pgdata / "PG_VERSION").exists():
@@ -215,8 +227,8 @@ def main(data: Path, postgres_settings: dict[str, str]) -> None:
             try:
                 keeper.start()
                 facts.write_bytes(keeper.describe())
-                sys.stdout.write("READY\n")
-                sys.stdout.flush()
+                with contextlib.suppress(BrokenPipeError):  # who asked was killed meanwhile: the leases tell
+                    os.write(1, b"READY\n")
                 keeper.keep(start, leases)
             finally:
                 facts.unlink(missing_ok=True)

@@ -10,7 +10,7 @@ from typing import IO
 
 import msgspec
 
-from db.embedded.binaries import EmbeddedServerError
+from db.embedded.binaries import EmbeddedServerError, postgres_bindir, valkey_server
 
 CHECKOUT = Path(__file__).parents[2]
 FOR_TESTS = {
@@ -65,6 +65,7 @@ def _free(lock: IO[str]) -> bool:
 
 
 def _start_keeper(data: Path, postgres_settings: Mapping[str, str]) -> None:
+    postgres_bindir(), valkey_server()  # what the environment names wrongly is refused here, before anything is written
     with (data / "keeper.log").open("ab") as log:
         child = subprocess.Popen(
             [sys.executable, "-m", "db.embedded.keeper", str(data), msgspec.json.encode(dict(postgres_settings))],

@@ -10,18 +10,16 @@ from collections.abc import Callable, Iterator
 from datetime import date, datetime, timedelta
 from typing import Final
 
-from db.connection import ReadConnection
 from db.database import Database
 from db.demo import (
     DemoCompanyRow,
     advance_demo,
     begin_demo,
     clear_demo,
-    demo_company,
     finish_ids,
-    has_users,
     insert_rows,
     is_inhabited,
+    is_interrupted,
     lock_demo,
     name_leaders,
     relax,
@@ -49,7 +47,7 @@ class DemoRefused(RollcallError):
 async def is_empty(database: Database) -> bool:
     """Whether there is nobody here: a demo company whose filling was interrupted counts as nobody."""
     async with database.read() as connection:
-        return not await is_inhabited(connection) or await _interrupted(connection)
+        return not await is_inhabited(connection) or await is_interrupted(connection)
 
 
 async def fill_demo(
@@ -71,15 +69,10 @@ async def fill_demo(
         await _finish(database, plan, people, now)
 
 
-async def _interrupted(connection: ReadConnection) -> bool:
-    company = await demo_company(connection)
-    return company is not None and company.filled_until is None and not await has_users(connection)
-
-
 async def _begin(database: Database, plan: Blueprint) -> None:
     async with database.transaction() as connection:
         await relax(connection)
-        if await _interrupted(connection):
+        if await is_interrupted(connection):
             await clear_demo(connection)
         elif await is_inhabited(connection):
             raise DemoRefused(

@@ -1,5 +1,6 @@
 """The whole service with wrong settings: one clear line, a non-zero exit, no traceback."""
 
+import asyncio
 import fcntl
 import os
 import socket
@@ -7,9 +8,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import asyncpg
 import pytest
+from sqlalchemy.engine import make_url
 
+from db.migrated import newest_file
 from tests.cluster.conftest import ROOT, free_port
+from tests.kit.databases import Databases
+from web.signing_key import kept_key
 
 
 def refused(**variables: object) -> tuple[int, list[str]]:
@@ -82,9 +88,83 @@ def test_folder_that_cannot_be_written(tmp_path: Path) -> None:
     )
 
 
+def with_servers_of_others(tmp_path: Path, **variables: object) -> tuple[int, list[str]]:
+    kept_key(key := tmp_path / "auth.key")
+    given = {"REDIS_URL": "redis://127.0.0.1:1/0", "AUTH_PRIVATE_KEY_FILE": key, "DATA_DIR": tmp_path, **variables}
+    return refused(CLUSTER_WORKERS=1, **given)
+
+
 def test_database_that_cannot_be_reached(tmp_path: Path) -> None:
-    address = f"postgresql://rollcall:geheim@127.0.0.1:{free_port()}/rollcall"
-    code, lines = refused(DATABASE_URL=address, REDIS_URL="redis://127.0.0.1:1/0", DATA_DIR=tmp_path, CLUSTER_WORKERS=1)
-    assert code == 2
-    assert not [line for line in lines if "Traceback" in line or "geheim" in line]
-    assert "the database could not be made ready; the reason stands above" in lines
+    port = free_port()
+    code, lines = with_servers_of_others(
+        tmp_path, DATABASE_URL=f"postgresql://rollcall:geheim@127.0.0.1:{port}/rollcall"
+    )
+    needed = "DATABASE_URL: needed a PostgreSQL that answers, got postgresql://rollcall:***@127.0.0.1"
+    reason = f"[Errno 111] Connect call failed ('127.0.0.1', {port}); start it or correct it"
+    assert (code, lines) == (3, [f"{needed}:{port}/rollcall: {reason}"])
+
+
+def test_database_that_does_not_exist(databases: Databases, tmp_path: Path) -> None:
+    url = databases.url_of("nowhere")
+    shown = url.replace("+asyncpg", "")
+    assert with_servers_of_others(tmp_path, DATABASE_URL=url) == (
+        2,
+        [f'DATABASE_URL: needed a PostgreSQL that lets us in, got {shown}: database "nowhere" does not exist'],
+    )
+
+
+async def test_database_of_a_newer_version(databases: Databases, tmp_path: Path) -> None:
+    url = await asyncio.to_thread(databases.new)
+    server = make_url(url)
+    connection = await asyncpg.connect(host=server.query["host"], user=server.username, database=server.database)
+    await connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    await connection.close()
+    code, lines = await asyncio.to_thread(with_servers_of_others, tmp_path, DATABASE_URL=url)
+    await asyncio.to_thread(databases.drop, url)
+    known = f"this version knows those up to {newest_file()}"
+    fix = "start a newer Rollcall on it, or name another database"
+    assert (code, lines) == (2, [f"DATABASE_URL: the database has migration 9999, {known}: {fix}"])
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("DATABASE_URL", "postgresql://ada:geheim@db:port/x"), ("REDIS_URL", "redis://cache:0/0")]
+)
+def test_address_with_a_wrong_port(name: str, value: str) -> None:
+    code, lines = refused(**{name: value})
+    assert (code, len(lines)) == (2, 1)
+    assert lines[0].startswith(f"{name}: needed an address like ")
+    assert "geheim" not in lines[0]
+
+
+@pytest.mark.parametrize(
+    "private",
+    [{"DATABASE_URL": "", "REDIS_URL": "", "DB_HOST": ""}, {"DATABASE_URL": "postgresql://ada@127.0.0.1:1/x"}],
+)
+def test_key_that_is_none(tmp_path: Path, private: dict[str, str]) -> None:
+    code, lines = refused(AUTH_PRIVATE_KEY="geheim", DATA_DIR=tmp_path, **private)
+    assert (code, len(lines)) == (2, 1)
+    assert lines[0].startswith(
+        "AUTH_PRIVATE_KEY: needed an unencrypted Ed25519 private key (PEM or JWK), got something"
+    )
+    assert not (tmp_path / "embedded.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "problem"),
+    [
+        ("PG_BINDIR", "/nope", "needed a folder with postgres, initdb, pg_ctl, psql, got '/nope' without postgres"),
+        (
+            "VALKEY_SERVER",
+            "/bin/false",
+            "needed valkey-server or redis-server, got '/bin/false', which ended with code 1 and no version",
+        ),
+        (
+            "VALKEY_SERVER",
+            "/nope",
+            "needed valkey-server or redis-server, got '/nope', which cannot be run: No such file or directory",
+        ),
+    ],
+)
+def test_programs_that_are_none(tmp_path: Path, name: str, value: str, problem: str) -> None:
+    variables = {"DATABASE_URL": "", "REDIS_URL": "", "DB_HOST": "", name: value}
+    assert refused(DATA_DIR=tmp_path, **variables) == (2, [f"{name}: {problem}; correct or unset it"])

@@ -69,7 +69,7 @@ def test_a_killed_holder_leaves_no_server_and_no_socket(tmp_path: Path) -> None:
 
 
 def test_missing_programs_say_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("PG_BINDIR", str(tmp_path))
+    monkeypatch.delenv("PG_BINDIR", raising=False)
     monkeypatch.setattr("db.embedded.binaries._postgres_folders", lambda: iter([tmp_path]))
     with pytest.raises(EmbeddedServerError, match=r"no PostgreSQL: .* or set DATABASE_URL"):
         postgres_bindir()
@@ -79,4 +79,10 @@ def test_a_data_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     wanted = r"cannot write to the data folder .*file/x: Not a directory; set DATA_DIR"
     with pytest.raises(EmbeddedServerError, match=wanted), lease(tmp_path / "file" / "x"):
+        raise AssertionError("no lease can be had here")
+
+
+def test_a_server_that_does_not_start_is_named_with_its_last_words(tmp_path: Path) -> None:
+    wanted = r"^the private PostgreSQL did not start: .*nonsense.* \(log: .*\)$"
+    with pytest.raises(EmbeddedServerError, match=wanted), lease(tmp_path, postgres_settings={"nonsense": "1"}):
         raise AssertionError("no lease can be had here")

@@ -361,7 +361,7 @@ def test_the_command_says_what_it_needs() -> None:
     result = runner.invoke(app, ["demo", "--database-url", "mysql://user:secret@host/x"])
     assert result.exit_code == 2 and "begins with 'mysql'" in result.output and "secret" not in result.output
     result = runner.invoke(app, ["demo", "--database-url", "postgresql://user@127.0.0.1:1/x"])
-    assert (result.exit_code, result.output) == (1, "the database cannot be reached now\n")
+    assert (result.exit_code, result.output) == (3, "the database cannot be reached now\n")
 
 
 def test_the_command_migrates_fills_and_refuses_to_do_it_twice(cluster: Cluster) -> None:
