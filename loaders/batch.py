@@ -6,7 +6,7 @@ errors are handled here, once.
 
 import asyncio
 import hashlib
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, Final, Generic, TypeVar, cast
@@ -17,7 +17,7 @@ import db
 import domain
 from cache.dependencies import Dependencies
 from cache.policy import Policy
-from cache.second_level import Reading, SecondLevelCache
+from cache.second_level import Reading, SecondLevelCache, Ticket
 from db.connection import ReadConnection
 from db.database import Database
 from db.tags import declaration_hash
@@ -28,14 +28,29 @@ from telemetry.recording import record_batch
 K = TypeVar("K")
 V = TypeVar("V")
 V_co = TypeVar("V_co", covariant=True)
+T = TypeVar("T")
 
 MOST_KEYS: Final = 1_000
+
+
+class Joined:
+    """One statement for lookups that are often asked for together: used when a level misses keys of several of them.
+
+    `fetch` is given the keys by namespace, and gives the values by namespace and key.
+    """
+
+    def __init__(
+        self,
+        fetch: Callable[[ReadConnection, Mapping[str, Sequence[Any]]], Awaitable[Mapping[str, Mapping[Any, Any]]]],
+    ) -> None:
+        self.fetch = fetch
 
 
 class Batch(Generic[K, V_co]):
     """A way of looking something up.
 
     `fetch` loads the keys that the cache does not know; a key that its mapping lacks has the value `absent`.
+    Batches with the same `joined` are dispatched together.
     """
 
     def __init__(
@@ -45,8 +60,10 @@ class Batch(Generic[K, V_co]):
         *,
         absent: Any = None,
         most_keys: int = MOST_KEYS,
+        joined: Joined | None = None,
     ) -> None:
         self.fetch = fetch
+        self.joined = joined
         self.policy = policy
         self.absent = absent
         self.most_keys = most_keys
@@ -55,6 +72,9 @@ class Batch(Generic[K, V_co]):
 
 OnHits = Callable[[Batch[Any, Any], Reading[Any, Any]], None]
 """Is told of every reading with hits, before the request goes on."""
+
+Wanted = Mapping[Batch[Any, Any], Sequence[Any]]
+Found = dict[Batch[Any, Any], dict[Any, Any]]
 
 
 @cache
@@ -74,7 +94,7 @@ class Loaders:
         self._database = database
         self._on_hits = on_hits
         self._cache = cache
-        self._made: dict[int, _Loader] = {}
+        self._made: dict[Joined | Batch[Any, Any], _Loader] = {}
         self._own: ReadConnection | None = None
         self.dependencies = Dependencies()
         """What everything that was looked up so far rests on."""
@@ -94,11 +114,11 @@ class Loaders:
         return cast("V", found)
 
     async def _load(self, batch: Batch[Any, Any], key: object) -> Any:
-        loader = self._made.get(id(batch))
+        dispatched_with = batch.joined or batch
+        loader = self._made.get(dispatched_with)
         if loader is None:
-            loader = self._made[id(batch)] = _Loader(self, batch)
-        # shielded: aiodataloader hands one future to every caller, and one who gives up must not take the others along
-        return await asyncio.shield(loader.load(key))
+            loader = self._made[dispatched_with] = _Loader(self)
+        return await loader.value(batch, key)
 
     def clear(self) -> None:
         """Forget everything: the request itself changed the database."""
@@ -109,46 +129,106 @@ class Loaders:
         self._own = connection
         self.clear()
 
-    async def look_up(self, batch: Batch[K, V], keys: Sequence[K]) -> dict[K, V | None]:
+    async def look_up(self, wanted: Wanted) -> Found:
         """The values of distinct keys: what the cache knows, then the rest from the database, which is then stored."""
         if self._own is not None:
             self.dependencies.add(None)
-            return await self._fetch(batch, self._own, keys)
-        reading = await self._cache.read(batch.policy, keys)
-        self.dependencies.add(reading.ticket)
-        record_batch(batch.policy.namespace, len(keys), len(reading.hits))
-        if self._on_hits and reading.hits:
-            self._on_hits(batch, reading)
-        if not reading.misses:
-            return reading.hits
-        async with self._database.read() as connection:
-            loaded = await self._fetch(batch, connection, reading.misses)
-        self._cache.fill_later(batch.policy, reading.ticket, loaded)
-        return reading.hits | loaded
-
-    async def _fetch(self, batch: Batch[K, V], connection: ReadConnection, keys: Sequence[K]) -> dict[K, V | None]:
-        found: dict[K, V | None] = {}
-        if len(keys) > batch.most_keys:
-            count("batch_splits", batch.policy.namespace)
-        for start in range(0, len(keys), batch.most_keys):
-            chunk = keys[start : start + batch.most_keys]
-            loaded = await batch.fetch(connection, chunk)
-            found |= {key: loaded.get(key, batch.absent) for key in chunk}
+            return await fetched(self._own, wanted)
+        readings = {batch: self._cache.read(batch.policy, keys) for batch, keys in wanted.items()}
+        found: Found = {}
+        misses: dict[Batch[Any, Any], Sequence[Any]] = {}
+        tickets: dict[Batch[Any, Any], Ticket | None] = {}
+        for batch, reading in zip(readings, await together(readings.values()), strict=True):
+            self.dependencies.add(reading.ticket)
+            record_batch(batch.policy.namespace, len(wanted[batch]), len(reading.hits))
+            found[batch] = reading.hits
+            if self._on_hits and reading.hits:
+                self._on_hits(batch, reading)
+            if reading.misses:
+                misses[batch], tickets[batch] = reading.misses, reading.ticket
+        if misses:
+            async with self._database.read() as connection:
+                loaded = await fetched(connection, misses)
+            for batch, values in loaded.items():
+                self._cache.fill_later(batch.policy, tickets[batch], values)
+                found[batch] |= values
         return found
 
 
-class _Loader(DataLoader[Any, Any]):
-    """aiodataloader over a Batch. It hands an exception out to everybody who waits, and does not remember it."""
+async def together(work: Collection[Awaitable[T]]) -> Sequence[T]:
+    """The results of all, without a task where there is but one."""
+    return [await one for one in work] if len(work) == 1 else await asyncio.gather(*work)
 
-    def __init__(self, loaders: Loaders, batch: Batch[Any, Any]) -> None:
+
+async def fetched(connection: ReadConnection, wanted: Wanted) -> Found:
+    """What the database says of the keys of each lookup: one statement, where they are few enough."""
+    batches = list(wanted)
+    joined = batches[0].joined
+    if joined is not None and len(batches) > 1 and all(len(keys) <= b.most_keys for b, keys in wanted.items()):
+        rows = await joined.fetch(connection, {batch.policy.namespace: keys for batch, keys in wanted.items()})
+        return {b: {key: rows[b.policy.namespace].get(key, b.absent) for key in keys} for b, keys in wanted.items()}
+    return {batch: await _fetched(connection, batch, keys) for batch, keys in wanted.items()}
+
+
+async def _fetched(connection: ReadConnection, batch: Batch[K, V], keys: Sequence[K]) -> dict[K, V | None]:
+    found: dict[K, V | None] = {}
+    if len(keys) > batch.most_keys:
+        count("batch_splits", batch.policy.namespace)
+    for start in range(0, len(keys), batch.most_keys):
+        chunk = keys[start : start + batch.most_keys]
+        loaded = await batch.fetch(connection, chunk)
+        found |= {key: loaded.get(key, batch.absent) for key in chunk}
+    return found
+
+
+class _Loader(DataLoader[Any, Any]):
+    """aiodataloader over the batches that are dispatched together; its keys are (batch, key).
+
+    It hands an exception out to everybody who waits, and does not remember it.
+    """
+
+    def __init__(self, loaders: Loaders) -> None:
         super().__init__()
         self._loaders = loaders
-        self._batch = batch
+        self._waiting = 0
+        self._under_way: set[asyncio.Task[Any]] = set()
+
+    async def value(self, batch: Batch[Any, Any], key: object) -> Any:
+        """The value of a key. One who gives up takes nobody along; the last one stops what is under way."""
+        self._waiting += 1
+        try:
+            # shielded: aiodataloader hands one future to every caller
+            return await asyncio.shield(self.load((batch, key)))
+        except asyncio.CancelledError:
+            if self._waiting == 1:
+                for task in self._under_way:
+                    task.cancel()
+            raise
+        finally:
+            self._waiting -= 1
+
+    def do_resolve_reject(self, key: Any, future: "asyncio.Future[Any]") -> None:
+        """Called by aiodataloader with each future that it makes: a failure that nobody waits for is no news."""
+        future.add_done_callback(_seen)
+        super().do_resolve_reject(key, future)
 
     async def batch_load_fn(self, keys: list[Any]) -> list[Any]:
         """Called by aiodataloader with the distinct keys of a tick."""
+        wanted: dict[Batch[Any, Any], list[Any]] = {}
+        for batch, key in keys:
+            wanted.setdefault(batch, []).append(key)
+        task = asyncio.current_task()
+        assert task is not None
+        self._under_way.add(task)
         try:
-            found = await self._loaders.look_up(self._batch, keys)
+            found = await self._loaders.look_up(wanted)
         except asyncio.CancelledError as error:  # aiodataloader would let everybody wait for ever
             raise Unavailable("the server is about to stop: try again") from error
-        return [found[key] for key in keys]
+        finally:
+            self._under_way.discard(task)
+        return [found[batch][key] for batch, key in keys]
+
+
+def _seen(future: "asyncio.Future[Any]") -> None:
+    if not future.cancelled():
+        future.exception()

@@ -7,12 +7,14 @@ from db import departments, tags
 from db.rows import DepartmentRow
 from domain.departments import DepartmentTree
 from loaders.batch import Batch
+from loaders.organisation import ORGANISATION
 
 ALL: Final = "all"
 
 department_by_id = Batch(
     departments.departments_by_id,
     Policy("department", DepartmentRow, "organisation", lambda _: (tags.DEPARTMENT_ANY(),)),
+    joined=ORGANISATION,
 )
 all_departments = Batch(
     departments.all_departments,

@@ -4,9 +4,12 @@ from cache.policy import Policy
 from db import locations, tags
 from db.rows import HolidayRow, LocationRow
 from loaders.batch import Batch
+from loaders.organisation import ORGANISATION
 
 location_by_id = Batch(
-    locations.locations_by_id, Policy("location", LocationRow, "organisation", lambda _: (tags.LOCATION_ANY(),))
+    locations.locations_by_id,
+    Policy("location", LocationRow, "organisation", lambda _: (tags.LOCATION_ANY(),)),
+    joined=ORGANISATION,
 )
 all_locations = Batch(
     locations.all_locations,

@@ -18,9 +18,8 @@ FIGURES = {
     "response_bytes", "requests", "connections", "sql_names",
 }  # fmt: skip
 SQL_COLD = {
-    "one_employee": "department_by_id employee_by_id employee_by_id location_by_id shift_by_id viewer_by_user",
-    "employees_50x10": "days_of_employee department_by_id employee_by_id employees location_by_id shift_by_id"
-    " viewer_by_user",
+    "one_employee": "employee_by_id employee_by_id organisation viewer_by_user",
+    "employees_50x10": "days_of_employee employee_by_id employees organisation shift_by_id viewer_by_user",
     "employees_200x20": "days_of_employee employees viewer_by_user",
     "today": "department_by_id present_now today viewer_by_user",
     "stats_by_department_and_month": "department_by_id headcount headcount stats stats viewer_by_user",

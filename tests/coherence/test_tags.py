@@ -12,7 +12,7 @@ import pytest
 from cache.second_level import dependencies
 from db.connection import WriteConnection
 from db.where import statement
-from loaders.batch import Batch, Loaders
+from loaders.batch import Batch, Loaders, Wanted
 from tests.kit.rig import Rig
 from tests.kit.small_company import ADMIN, EMPLOYEE, HR, MANAGER
 from tests.responses.questions import QUESTIONS
@@ -61,9 +61,10 @@ async def lookups_of(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> Lookups:
     found: Lookups = defaultdict(set)
     look_up = Loaders.look_up
 
-    async def noted(self: Loaders, batch: Batch[Any, Any], keys: Sequence[Any]) -> Any:
-        found[batch].update(keys)
-        return await look_up(self, batch, keys)
+    async def noted(self: Loaders, wanted: Wanted) -> Any:
+        for batch, keys in wanted.items():
+            found[batch].update(keys)
+        return await look_up(self, wanted)
 
     monkeypatch.setattr(Loaders, "look_up", noted)
     for email in (ADMIN, HR, MANAGER, EMPLOYEE):
