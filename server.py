@@ -53,6 +53,7 @@ def application(settings: Settings) -> "Starlette":
         context_factory=resources.context,
         cached=resources.cached_execution,
         readiness=resources.readiness(),
+        helpful=resources.helpful(),
         routes=routes,
         lifespan=resources.lifespan,
     )

@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
+from cache.outage import Outage
+
 FIRST_PAUSE_S: Final = 0.3
 LONGEST_PAUSE_S: Final = 5.0
 
@@ -18,6 +20,7 @@ class Breaker:
 
     def __init__(self, clock_s: Callable[[], float] = time.monotonic) -> None:
         self._clock_s = clock_s
+        self._outage = Outage(clock_s)
         self._pause_s = 0.0
         self._open_until_s = 0.0
         self._probing = False
@@ -41,16 +44,23 @@ class Breaker:
         self._probing |= probe
         try:
             yield
-        except Exception:
-            self._failed(probe)
+        except Exception as error:
+            self._failed(probe, error)
             raise
         else:
-            self._pause_s = 0.0
+            self._answered()
         finally:
             self._probing &= not probe
 
-    def _failed(self, probe: bool) -> None:
+    def _answered(self) -> None:
+        if self._pause_s:
+            self._pause_s = 0.0
+            self._outage.ends()
+
+    def _failed(self, probe: bool, error: Exception) -> None:
         """What was sent before the breaker opened may fail late; only a probe makes the pause longer."""
+        if not self._pause_s:
+            self._outage.begins(error)
         if probe or not self._pause_s:
             self._pause_s = min(max(self._pause_s * 2, FIRST_PAUSE_S), LONGEST_PAUSE_S)
             self._open_until_s = self._clock_s() + self._pause_s

@@ -21,5 +21,8 @@ app.command()(doctor)
 
 
 def main() -> None:
-    """The entry point of the `rollcall` script."""
+    """The entry point of the `rollcall` script; what the layers log goes to standard error, beside the output."""
+    from web.logs import open_logs
+
+    open_logs()
     app()

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, nullcontext
+from types import MappingProxyType
 from typing import Any
 
 from starlette.applications import Starlette
@@ -30,10 +31,14 @@ def create_app(
     context_factory: ContextFactory,
     cached: CachedExecution | None = None,
     readiness: Mapping[str, ReadinessCheck],
+    helpful: Mapping[str, ReadinessCheck] = MappingProxyType({}),
     routes: Sequence[BaseRoute] = (),
     lifespan: Lifespan[Starlette] | None = None,
 ) -> Starlette:
-    """The service as one application; `routes` are those of sign-in, GraphiQL and files."""
+    """The service as one application; `routes` are those of sign-in, GraphiQL and files.
+
+    `readiness` checks what it needs, `helpful` what makes it faster.
+    """
     execution = Execution(schema, settings.limits, introspection=settings.http.introspection)
     endpoint = GraphQLEndpoint(execution, context_factory, settings.http.request_timeout, cached)
 
@@ -44,7 +49,7 @@ def create_app(
             await endpoint.finish_mutations()
 
     return Starlette(
-        routes=[Route("/graphql", endpoint), *health_routes(readiness), *routes],
+        routes=[Route("/graphql", endpoint), *health_routes(readiness, helpful), *routes],
         middleware=list(layers(settings)),
         exception_handlers={HTTPException: problem_of_http, RollcallError: problem_of_rollcall},
         lifespan=lifespan_with_mutations,

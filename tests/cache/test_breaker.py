@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from structlog.testing import capture_logs
 
 from cache.breaker import Breaker, BreakerOpen
 
@@ -94,3 +95,39 @@ def test_a_cancelled_attempt_says_nothing(time: Time) -> None:
     with breaker.attempt():
         pass
     assert breaker.state == "closed"
+
+
+def test_an_outage_is_two_lines_however_many_requests_meet_it(time: Time) -> None:
+    breaker = Breaker(time)
+    with capture_logs() as lines:
+        for _ in range(5):
+            fail(breaker)
+            time.now_s += 6
+        with breaker.attempt():
+            pass
+        with breaker.attempt():
+            pass
+    assert lines == [
+        {
+            "event": "Redis cannot be reached: answers come from PostgreSQL, slower, until it is back",
+            "reason": "no answer in time (OSError)",
+            "log_level": "warning",
+        },
+        {"event": "Redis is back", "after_s": 30.0, "log_level": "info"},
+    ]
+
+
+def test_a_redis_that_comes_and_goes_is_reported_every_30_seconds(time: Time) -> None:
+    breaker = Breaker(time)
+    with capture_logs() as lines:
+        for _ in range(31):
+            fail(breaker)
+            time.now_s += 1
+            with breaker.attempt():
+                pass
+    assert [(line["event"][:15], line.get("outages_not_reported")) for line in lines] == [
+        ("Redis cannot be", None),
+        ("Redis is back", None),
+        ("Redis cannot be", 29),
+        ("Redis is back", None),
+    ]
