@@ -10,9 +10,10 @@ from db.connection import ReadConnection
 from db.day_filter import DayFilter, day_where
 from db.roll_up import SUM_OF_DAYS, SUM_OF_ROLL_UP
 from db.rows import EXCEPTIONS
-from db.where import Where, statement
+from db.where import Where, statement, within_reach
 from domain.attendance.metrics import SUM_NAMES, Sums
 from domain.ids import DepartmentId
+from domain.permission import MIN_GROUP_SIZE, Reach
 
 EXPRESSION_BY_DIMENSION: Final = {
     "DATE": "CAST(d.work_date AS text)",
@@ -71,7 +72,7 @@ class Bound(msgspec.Struct, frozen=True):
 class StatKey(msgspec.Struct, frozen=True):
     """Sums of the days of a filter by `group_by`; `order` is (metric, descending) or by the groups themselves.
 
-    `min_headcount` leaves out groups of fewer employees.
+    With `named`, the other employees of a group count only where they are at least MIN_GROUP_SIZE.
     """
 
     filter: DayFilter
@@ -79,13 +80,13 @@ class StatKey(msgspec.Struct, frozen=True):
     having: tuple[Bound, ...] = ()
     order: tuple[str, bool] | None = None
     limit: int = 500
-    min_headcount: int = 0
+    named: Reach | None = None
 
     @property
     def counts_heads(self) -> bool:
         """Whether the number of employees decides which groups are shown or in which order."""
         named = {bound.metric for bound in self.having} | ({self.order[0]} if self.order else set())
-        return self.min_headcount > 0 or "HEADCOUNT" in named
+        return self.named is not None or "HEADCOUNT" in named
 
     @property
     def by_slice(self) -> bool:
@@ -118,13 +119,14 @@ async def _stat(connection: ReadConnection, key: StatKey) -> Groups:
     if key.counts_heads:
         columns.append("count(DISTINCT d.employee_id) AS headcount")
     where = day_where(key.filter)
-    inner = _grouped(key.group_by, columns, where, "attendance_stat" if key.by_slice else "attendance_day")
+    table = "attendance_stat" if key.by_slice else "attendance_day"
+    inner = _grouped(key.group_by, columns, where, table)
+    if key.named is not None:
+        inner = _in_groups(key.group_by, columns, where, key.named)
     outer = Where()
     for number, bound in enumerate(key.having):
         _add_bound(outer, bound, number)
-    if key.min_headcount:
-        outer.add("headcount >= CAST(:min_headcount AS int)", min_headcount=key.min_headcount)
-    group_names = [f"group_{number}" for number in range(len(key.group_by))]
+    group_names = _group_names(key.group_by)
     order = [f"{name} NULLS LAST" for name in group_names]
     if key.order:
         metric, descending = key.order
@@ -141,13 +143,42 @@ async def _stat(connection: ReadConnection, key: StatKey) -> Groups:
 
 
 def _grouped(group_by: Sequence[str], columns: Iterable[str], where: Where, table: str) -> str:
-    chosen = [f"{EXPRESSION_BY_DIMENSION[name]} AS group_{number}" for number, name in enumerate(group_by)]
-    joined = f" {_EXCEPTIONS}" if "EXCEPTION" in group_by else ""
-    numbers = ", ".join(str(number + 1) for number in range(len(group_by)))
+    chosen = [EXPRESSION_BY_DIMENSION[name] for name in group_by]
+    return _summed(chosen, _group_names(group_by), columns, where, table, exceptions="EXCEPTION" in group_by)
+
+
+def _in_groups(group_by: Sequence[str], columns: Sequence[str], where: Where, named: Reach) -> str:
+    """Like _grouped over days, `headcount` among the columns; adds the parameters of `named` to `where`.
+
+    Each group is summed up twice, those of `named` and the others, and put together without others who are too few.
+    """
+    inside = Where()
+    within_reach(inside, named, "n")
+    chosen = [EXPRESSION_BY_DIMENSION[name] for name in group_by]
+    chosen.append(f"d.employee_id IN (SELECT n.id FROM employee n WHERE {inside.sql})")
+    names = _group_names(group_by)
+    parts = _summed(chosen, [*names, "named"], columns, where, "attendance_day", exceptions="EXCEPTION" in group_by)
+    where.parameters |= inside.parameters
+    added = (f"sum({name}) AS {name}" for name in (column.rpartition(" AS ")[2] for column in columns))
     return (
-        f"SELECT {', '.join([*chosen, *columns])} FROM {table} d{joined} WHERE {where.sql}"
-        f"{' GROUP BY ' + numbers if numbers else ''}"
+        f"SELECT {', '.join([*names, *added])} FROM ({parts}) AS part"
+        f" WHERE named OR headcount >= {MIN_GROUP_SIZE} GROUP BY {', '.join(names)}"
     )
+
+
+def _summed(
+    chosen: Sequence[str], names: Sequence[str], columns: Iterable[str], where: Where, table: str, *, exceptions: bool
+) -> str:
+    selected = [f"{expression} AS {name}" for expression, name in zip(chosen, names, strict=True)]
+    numbers = ", ".join(str(number + 1) for number in range(len(chosen)))
+    return (
+        f"SELECT {', '.join([*selected, *columns])} FROM {table} d{f' {_EXCEPTIONS}' if exceptions else ''}"
+        f" WHERE {where.sql}{' GROUP BY ' + numbers if numbers else ''}"
+    )
+
+
+def _group_names(group_by: Sequence[str]) -> list[str]:
+    return [f"group_{number}" for number in range(len(group_by))]
 
 
 def _add_bound(where: Where, bound: Bound, number: int) -> None:
@@ -159,10 +190,11 @@ def _add_bound(where: Where, bound: Bound, number: int) -> None:
 
 
 class HeadcountKey(msgspec.Struct, frozen=True):
-    """Distinct employees of the days of a filter by `group_by`."""
+    """Distinct employees of the days of a filter by `group_by`; `named` as in StatKey."""
 
     filter: DayFilter
     group_by: tuple[str, ...] = ()
+    named: Reach | None = None
 
 
 class Headcount(msgspec.Struct, frozen=True, array_like=True):
@@ -190,9 +222,13 @@ async def headcounts(
 
 async def _headcount(connection: ReadConnection, key: HeadcountKey) -> tuple[Headcount, ...]:
     where = day_where(key.filter)
-    sql = _grouped(key.group_by, ["count(DISTINCT d.employee_id)"], where, "attendance_day")
+    columns = ["count(DISTINCT d.employee_id) AS headcount"]
+    if key.named is None:
+        sql = _grouped(key.group_by, columns, where, "attendance_day")
+    else:
+        sql = _in_groups(key.group_by, columns, where, key.named)
     records = await connection.records(statement("headcount", sql), **where.parameters)
-    return tuple(Headcount(record[:-1], record[-1]) for record in records)
+    return tuple(Headcount(record[:-1], int(record[-1])) for record in records)
 
 
 async def _headcounts_of_departments(

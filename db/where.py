@@ -40,27 +40,28 @@ def literal(search: str) -> str:
 
 
 def within_reach(where: Where, reach: Reach, employee: str = "e") -> None:
-    """Add the condition that the row `employee` of the table employee is within `reach`."""
+    """Add the condition that the row `employee` of the table employee is within `reach`; each alias goes in once."""
     if reach.everyone:
         return
     ways = ["FALSE"]
     if reach.own_id is not None:
-        ways.append(f"{employee}.id = CAST(:reach_own AS bigint)")
+        ways.append(f"{employee}.id = CAST(:reach_{employee}_own AS bigint)")
     if reach.reports_of is not None:
-        ways.append(f"{employee}.manager_id = CAST(:reach_reports_of AS bigint)")
+        ways.append(f"{employee}.manager_id = CAST(:reach_{employee}_reports_of AS bigint)")
     if reach.department_ids:
-        ways.append(f"{employee}.department_id = ANY(CAST(:reach_departments AS int[]))")
+        ways.append(f"{employee}.department_id = ANY(CAST(:reach_{employee}_departments AS int[]))")
     if reach.location_ids:
-        ways.append(f"{employee}.location_id = ANY(CAST(:reach_locations AS int[]))")
+        ways.append(f"{employee}.location_id = ANY(CAST(:reach_{employee}_locations AS int[]))")
     if reach.places:
-        places = "unnest(CAST(:reach_place_departments AS int[]), CAST(:reach_place_locations AS int[]))"
+        names = (f":reach_{employee}_place_departments", f":reach_{employee}_place_locations")
+        places = f"unnest({', '.join(f'CAST({name} AS int[])' for name in names)})"
         ways.append(f"({employee}.department_id, {employee}.location_id) IN (SELECT * FROM {places})")
-    where.add(
-        f"({' OR '.join(ways)})",
-        reach_own=reach.own_id,
-        reach_reports_of=reach.reports_of,
-        reach_departments=reach.department_ids,
-        reach_locations=reach.location_ids,
-        reach_place_departments=[department for department, _ in reach.places],
-        reach_place_locations=[location for _, location in reach.places],
-    )
+    values = {
+        "own": reach.own_id,
+        "reports_of": reach.reports_of,
+        "departments": reach.department_ids,
+        "locations": reach.location_ids,
+        "place_departments": [department for department, _ in reach.places],
+        "place_locations": [location for _, location in reach.places],
+    }
+    where.add(f"({' OR '.join(ways)})", **{f"reach_{employee}_{name}": value for name, value in values.items()})

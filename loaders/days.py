@@ -4,7 +4,6 @@ What a list or a sum depends on: for few dates each date (of the departments, wh
 months, for named employees their months. Within a narrowed reach it depends on who is within it as well.
 """
 
-from collections.abc import Sequence
 from datetime import date
 from typing import Final
 
@@ -19,6 +18,7 @@ from db.stats import DepartmentStatKey, Groups, Headcount, HeadcountKey, StatKey
 from domain.attendance.metrics import Sums
 from domain.ids import DayKey
 from domain.periods import months_of
+from domain.permission import NOBODY
 from loaders.batch import Batch
 
 MOST_DATES: Final = 7
@@ -51,16 +51,17 @@ def _page_tags(key: DayPageKey) -> tuple[str, ...]:
 
 
 def _stat_tags(key: StatKey) -> tuple[str, ...]:
-    return _grouped_tags(key.filter, key.group_by)
+    return _grouped_tags(key)
 
 
 def _headcount_tags(key: HeadcountKey) -> tuple[str, ...]:
-    return _grouped_tags(key.filter, key.group_by)
+    return _grouped_tags(key)
 
 
-def _grouped_tags(filter_: DayFilter, group_by: Sequence[str]) -> tuple[str, ...]:
-    found = day_tags(filter_)
-    return (*found, tags.EMPLOYEE_ANY()) if "EMPLOYMENT_TYPE" in group_by else found
+def _grouped_tags(key: StatKey | HeadcountKey) -> tuple[str, ...]:
+    found = day_tags(key.filter)
+    of_people = "EMPLOYMENT_TYPE" in key.group_by or key.named not in (None, NOBODY)
+    return (*found, tags.EMPLOYEE_ANY()) if of_people else found
 
 
 def _employee_months(key: DaysOfEmployeeKey) -> tuple[str, ...]:

@@ -128,9 +128,18 @@ class Context:
         return zone(own.time_zone)
 
     async def employee(self, employee_id: EmployeeId) -> EmployeeRow | None:
-        """An employee as the viewer may see one; None when not at all."""
+        """An employee whom the viewer sees by name: one alone is never shown under a pseudonym."""
+        row = await self.load(employee_by_id, employee_id)
+        return row if row is not None and self.require_viewer().identified.covers(row) else None
+
+    async def employee_of_row(self, employee_id: EmployeeId) -> EmployeeRow | None:
+        """The employee of a row that the viewer has come to see, by name or under a pseudonym."""
         row = await self.load(employee_by_id, employee_id)
         return None if row is None else shown(self.require_viewer(), row)
+
+    async def names(self, employee_id: EmployeeId) -> bool:
+        """Whether the viewer sees an employee, of whom they see rows, by name."""
+        return not self.require_viewer().needs_groups or await self.employee(employee_id) is not None
 
 
 def shown(viewer: Viewer, row: EmployeeRow) -> EmployeeRow | None:
@@ -141,9 +150,17 @@ def shown(viewer: Viewer, row: EmployeeRow) -> EmployeeRow | None:
 
 
 def pseudonymous(row: EmployeeRow) -> EmployeeRow:
-    """An employee without what tells who it is."""
-    name = f"Employee {row.id}"
-    return replace(row, full_name=name, employee_no=f"pseudonym-{row.id}", email=None, badge_no=None, designation=None)
+    """An employee without what tells who it is; of the dates only the years are left."""
+    return replace(
+        row,
+        full_name=f"Employee {row.id}",
+        employee_no=f"pseudonym-{row.id}",
+        email=None,
+        badge_no=None,
+        designation=None,
+        hired_on=row.hired_on.replace(month=1, day=1),
+        left_on=None if row.left_on is None else row.left_on.replace(month=12, day=31),
+    )
 
 
 Info = strawberry.Info[Context, None]

@@ -5,14 +5,12 @@ from typing import Any
 
 import strawberry
 
-from db.day_filter import DayFilter
 from db.day_pages import DayPageKey, page_terms
 from db.punches import ExplainedStep
 from db.rows import DayRow, DepartmentRow, EmployeeRow, LeaveTypeRow, LocationRow, PunchRow, ShiftRow
-from db.stats import HeadcountKey
 from domain.errors import Forbidden
 from domain.ids import EmployeeId
-from loaders.days import day_by_key, day_counts, headcounts, pages_of_days
+from loaders.days import day_by_key, day_counts, pages_of_days
 from loaders.departments import department_by_id
 from loaders.leave_types import leave_type_by_id
 from loaders.locations import location_by_id
@@ -24,9 +22,10 @@ from resolvers.context import Context, Info
 from resolvers.described import After, AttendanceOrders, Before, Day, Days, First, GlobalId, Last
 from resolvers.inputs import AttendanceOrderField
 from resolvers.metrics import Metrics, totals_of
-from resolvers.ordering import order_of
+from resolvers.ordering import order_of, tells_names
+from resolvers.punches import pseudonymous
 from resolvers.scope import day_filter
-from resolvers.small_groups import refuse_small
+from resolvers.small_groups import days_in_groups, refuse_nobody
 
 UNSET = strawberry.UNSET
 NAMING = (AttendanceOrderField.EMPLOYEE_NAME, AttendanceOrderField.EMPLOYEE_NO)
@@ -44,18 +43,14 @@ async def attendance(
 ) -> Connection[DayRow]:
     """The days whom the viewer may see."""
     context = info.context
-    days, _ = await day_filter(context, filter)
-    order = order_of(context.require_viewer(), given(order_by), NAMING) or LATEST_FIRST
+    orders = given(order_by)
+    asked, _ = await day_filter(context, filter, tells_names(orders, NAMING))
+    days = await days_in_groups(context, asked)
+    refuse_nobody(context.require_viewer(), days.reach, "attendance")
+    order = order_of(orders) or LATEST_FIRST
     window = window_of(order, len(page_terms(order)), first, after, last, before)
-    await _refuse_small_groups(context, days)
     page = await context.must(pages_of_days, DayPageKey(days, order, window))
     return connection(page, window, order, lambda: context.load(day_counts, days), filter_=days)
-
-
-async def _refuse_small_groups(context: Context, days: DayFilter) -> None:
-    if context.require_viewer().needs_groups:
-        heads = await context.load(headcounts, HeadcountKey(days)) or ()
-        refuse_small(heads[0].employees if heads else 0, "filter")
 
 
 async def totals(row: strawberry.Parent[Connection[Any]], info: Info) -> Metrics:
@@ -70,7 +65,7 @@ async def attendance_day(info: Info, employee_id: GlobalId, date: Day) -> DayRow
 
 
 async def day_if_seen(context: Context, employee_id: EmployeeId, day: date) -> DayRow | None:
-    """A day, if the viewer may see its employee."""
+    """A day, if the viewer sees its employee by name."""
     if await context.employee(employee_id) is None:
         return None
     return await context.load(day_by_key, (employee_id, day))
@@ -78,7 +73,7 @@ async def day_if_seen(context: Context, employee_id: EmployeeId, day: date) -> D
 
 async def employee(row: strawberry.Parent[DayRow], info: Info) -> EmployeeRow:
     """Whose day it is."""
-    found = await info.context.employee(row.employee_id)
+    found = await info.context.employee_of_row(row.employee_id)
     if found is None:
         raise Forbidden("the employee of this day is out of reach now")
     return found
@@ -100,16 +95,21 @@ async def location(row: strawberry.Parent[DayRow], info: Info) -> LocationRow:
 
 
 async def leave_type(row: strawberry.Parent[DayRow], info: Info) -> LeaveTypeRow | None:
-    """The kind of leave on that date."""
-    return None if row.leave_type_id is None else await info.context.load(leave_type_by_id, row.leave_type_id)
+    """The kind of leave on that date, which may tell of an illness: not under a pseudonym."""
+    if row.leave_type_id is None or not await info.context.names(row.employee_id):
+        return None
+    return await info.context.load(leave_type_by_id, row.leave_type_id)
 
 
 async def punches(row: strawberry.Parent[DayRow], info: Info) -> list[PunchRow]:
     """The punches of the day in the order of time, voided ones as well."""
-    return list(await info.context.must(punches_of_day, row.key))
+    found = await info.context.must(punches_of_day, row.key)
+    return list(found) if await info.context.names(row.employee_id) else [pseudonymous(punch) for punch in found]
 
 
 async def explain(row: strawberry.Parent[DayRow], info: Info) -> list[ExplainedStep]:
-    """The steps behind every number, as they come out at this moment."""
+    """The steps behind every number, as they come out at this moment; none under a pseudonym."""
+    if not await info.context.names(row.employee_id):
+        return []
     info.context.now()
     return list(await info.context.must(explained_day, row.key))

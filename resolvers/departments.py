@@ -1,5 +1,6 @@
 """What the fields of departments do."""
 
+import msgspec
 import strawberry
 
 from db.day_filter import DayFilter
@@ -12,8 +13,8 @@ from resolvers.below import employees_below
 from resolvers.connections import Connection
 from resolvers.context import Info
 from resolvers.described import After, First, Period, RootsOnly
-from resolvers.metrics import SUPPRESSED, Metrics, heads_of, metrics
-from resolvers.small_groups import is_small
+from resolvers.metrics import SUPPRESSED, Metrics, metrics, of_nobody
+from resolvers.small_groups import days_in_groups
 
 
 async def departments(info: Info, roots_only: RootsOnly = False) -> list[DepartmentRow]:
@@ -42,7 +43,7 @@ async def employees(
     row: strawberry.Parent[DepartmentRow], info: Info, first: First = 50, after: After = strawberry.UNSET
 ) -> Connection[EmployeeRow]:
     """Who belongs to the department itself today."""
-    return await employees_below(info.context, "department", row.id, first, after)
+    return await employees_below(info.context, "department", row.id, info.context.require_viewer().seen, first, after)
 
 
 async def stats(row: strawberry.Parent[DepartmentRow], info: Info, period: Period) -> Metrics:
@@ -50,12 +51,9 @@ async def stats(row: strawberry.Parent[DepartmentRow], info: Info, period: Perio
     context = info.context
     dates = await period_of(context, period, "period")
     tree = await context.must(department_tree, ALL)
-    viewer = context.require_viewer()
-    filter_ = DayFilter(viewer.seen, dates.first, dates.last)
     members = tree.subtrees([row.id])
-    sums = await context.must(stats_of_department, DepartmentStatKey(row.id, members, filter_))
-    counted = HeadcountKey(DayFilter(viewer.seen, dates.first, dates.last, department_ids=members))
-    found = metrics(sums, counted=counted)
-    if viewer.needs_groups and is_small(await heads_of(context, found)):
-        return SUPPRESSED
-    return found
+    days = DayFilter(context.require_viewer().seen, dates.first, dates.last, department_ids=members)
+    days = await days_in_groups(context, days)
+    key = DepartmentStatKey(row.id, members, msgspec.structs.replace(days, department_ids=None))
+    sums = await context.must(stats_of_department, key)
+    return SUPPRESSED if of_nobody(context, sums) else metrics(sums, counted=HeadcountKey(days))

@@ -21,16 +21,16 @@ from loaders.shifts import shift_by_id
 from resolvers.arguments import given, id_of, period_of, window_of
 from resolvers.below import employees_below
 from resolvers.connections import Connection, connection
-from resolvers.context import Context, Info, shown
+from resolvers.context import Info, shown
 from resolvers.described import After, Before, EmployeeNo, EmployeeOrders, First, Last, MaybeId, People, Period
-from resolvers.inputs import EmployeeOrderField, PeriodInput
-from resolvers.metrics import Metrics, metrics_of_days
-from resolvers.ordering import default_order, order_of
+from resolvers.inputs import EmployeeOrderField
+from resolvers.metrics import Metrics, metrics_of_employee
+from resolvers.ordering import default_order, order_of, tells_names
 from resolvers.scope import employee_filter
-from resolvers.small_groups import refuse_small
+from resolvers.small_groups import people_in_groups, refuse_nobody
 
 MOST_DAYS_NESTED = 400
-NAMING = (EmployeeOrderField.NAME, EmployeeOrderField.EMPLOYEE_NO)
+NAMING = (EmployeeOrderField.NAME, EmployeeOrderField.EMPLOYEE_NO, EmployeeOrderField.HIRED_ON)
 UNSET = strawberry.UNSET
 
 
@@ -65,11 +65,11 @@ async def employees(
 ) -> Connection[EmployeeRow]:
     """The employees whom the viewer may see."""
     context, viewer = info.context, info.context.require_viewer()
-    rows = await employee_filter(context, filter)
-    order = order_of(viewer, given(order_by), NAMING) or default_order(viewer)
+    orders = given(order_by)
+    rows = await people_in_groups(context, await employee_filter(context, filter, tells_names(orders, NAMING)))
+    refuse_nobody(viewer, rows.reach, "employees")
+    order = order_of(orders) or default_order(viewer, rows.reach)
     window = window_of(order, len(order) + 1, first, after, last, before)
-    if viewer.needs_groups:
-        refuse_small(await context.load(employee_counts, rows) or 0, "filter")
     page = await context.must(employee_pages, EmployeePageKey(rows, order, window))
     return connection(
         page, window, order, lambda: context.load(employee_counts, rows), shown=lambda row: shown(viewer, row)
@@ -87,7 +87,7 @@ async def location(row: strawberry.Parent[EmployeeRow], info: Info) -> LocationR
 
 
 async def manager(row: strawberry.Parent[EmployeeRow], info: Info) -> EmployeeRow | None:
-    """Today's manager, if the viewer may see them."""
+    """Today's manager, if the viewer sees them by name."""
     return None if row.manager_id is None else await info.context.employee(row.manager_id)
 
 
@@ -99,23 +99,22 @@ async def shift(row: strawberry.Parent[EmployeeRow], info: Info) -> ShiftRow | N
 async def reports(
     row: strawberry.Parent[EmployeeRow], info: Info, first: First = 50, after: After = UNSET
 ) -> Connection[EmployeeRow]:
-    """Who reports to the employee today."""
-    return await employees_below(info.context, "manager", row.id, first, after)
+    """Who reports to the employee today; those of a pseudonym as if one had asked by its id."""
+    viewer = info.context.require_viewer()
+    reach = viewer.seen if viewer.identified.covers(row) else viewer.identified
+    return await employees_below(info.context, "manager", row.id, reach, first, after)
 
 
 async def attendance(row: strawberry.Parent[EmployeeRow], info: Info, period: Period) -> list[DayRow]:
     """The employee's days, the latest first."""
-    return list(await _days(info.context, row, period))
+    dates = await period_of(info.context, period, "period", MOST_DAYS_NESTED)
+    return list(await info.context.must(days_of_employee, DaysOfEmployeeKey(row.id, dates.first, dates.last)))
 
 
 async def summary(row: strawberry.Parent[EmployeeRow], info: Info, period: Period) -> Metrics:
     """Figures of the employee's days."""
-    return metrics_of_days(await _days(info.context, row, period))
-
-
-async def _days(context: Context, row: EmployeeRow, period: PeriodInput) -> tuple[DayRow, ...]:
-    dates = await period_of(context, period, "period", MOST_DAYS_NESTED)
-    return await context.must(days_of_employee, DaysOfEmployeeKey(row.id, dates.first, dates.last))
+    dates = await period_of(info.context, period, "period", MOST_DAYS_NESTED)
+    return await metrics_of_employee(info.context, row, dates.first, dates.last)
 
 
 async def schedule(row: strawberry.Parent[EmployeeRow], info: Info, period: Period) -> list[PlanRow]:

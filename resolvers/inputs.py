@@ -63,8 +63,12 @@ class OrgScope:
     )
     location_ids: list[ID] | None = strawberry.field(default=UNSET, description="At these locations.")
     shift_ids: list[ID] | None = strawberry.field(default=UNSET, description="On these shifts.")
-    manager_id: ID | None = strawberry.field(default=UNSET, description="Reporting to this employee.")
-    employee_ids: list[ID] | None = strawberry.field(default=UNSET, description="These employees.")
+    manager_id: ID | None = strawberry.field(
+        default=UNSET, description="Reporting to this employee; finds only people whom the viewer sees by name."
+    )
+    employee_ids: list[ID] | None = strawberry.field(
+        default=UNSET, description="These employees; finds only people whom the viewer sees by name."
+    )
     my_team: bool | None = strawberry.field(default=UNSET, description="True: reporting to the viewer.")
 
 
@@ -89,7 +93,8 @@ class AttendanceFilter:
 @strawberry.input(description="Which employees.")
 class EmployeeFilter:
     search: str | None = strawberry.field(
-        default=UNSET, description="A part of the name, number or email address, in any case."
+        default=UNSET,
+        description="A part of the name, number or email address, in any case; of people whom the viewer sees by name.",
     )
     scope: OrgScope | None = strawberry.field(default=UNSET, description="Where they belong today.")
     statuses: list[EmployeeStatus] | None = strawberry.field(default=UNSET, description="With one of these statuses.")

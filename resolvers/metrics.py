@@ -1,23 +1,24 @@
 """Figures of a set of days as the API shows them; the headcount is looked up only when it is asked for."""
 
 from collections.abc import Iterable
+from datetime import date
 
 import msgspec
 import strawberry
 
 from db.day_filter import DayFilter
-from db.rows import DayRow
+from db.day_pages import DaysOfEmployeeKey
+from db.rows import DayRow, EmployeeRow
 from db.stats import GroupKeys, HeadcountKey, StatKey
 from domain.attendance.metrics import Sums
 from domain.attendance.work_days import zone
 from domain.enums import DayStatus, WorkMode
-from loaders.days import headcounts, stat_groups
+from loaders.days import days_of_employee, headcounts, stat_groups
 from resolvers.context import Context, Info
-from resolvers.small_groups import is_small
 
 
 class Metrics(Sums, frozen=True):
-    """Sums with the headcount, or with where to look it up; `suppressed` figures of too few people are all zero."""
+    """Sums with the headcount, or with where to look it up; `suppressed` figures are kept back and all zero."""
 
     heads: int | None = None
     counted: HeadcountKey | None = None
@@ -51,14 +52,23 @@ async def heads_of(context: Context, row: Metrics) -> int:
     return 0
 
 
+def of_nobody(context: Context, sums: Sums) -> bool:
+    """Whether figures have to be shown as kept back: of a selection that in_groups has left nobody of."""
+    return not sums.days and context.require_viewer().needs_groups
+
+
 async def totals_of(context: Context, filter_: DayFilter) -> Metrics:
-    """The figures of all days of a filter; kept back from a viewer who must not see those of few people."""
+    """The figures of all days of a filter that went through in_groups."""
     groups = await context.must(stat_groups, StatKey(filter_, limit=1))
     sums = groups.groups[0].sums if groups.groups else Sums()
-    found = metrics(sums, counted=HeadcountKey(filter_))
-    if context.require_viewer().needs_groups and is_small(await heads_of(context, found)):
+    return SUPPRESSED if of_nobody(context, sums) else metrics(sums, counted=HeadcountKey(filter_))
+
+
+async def metrics_of_employee(context: Context, employee: EmployeeRow, first: date, last: date) -> Metrics:
+    """The figures of one employee, which are kept back under a pseudonym."""
+    if not context.require_viewer().identified.covers(employee):
         return SUPPRESSED
-    return found
+    return metrics_of_days(await context.must(days_of_employee, DaysOfEmployeeKey(employee.id, first, last)))
 
 
 def metrics_of_days(days: Iterable[DayRow]) -> Metrics:

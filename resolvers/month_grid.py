@@ -21,10 +21,10 @@ from resolvers.context import Context, Info, shown
 from resolvers.described import After, First, Month, Scope, Year
 from resolvers.inputs import OrgScope
 from resolvers.locations import check_year
-from resolvers.metrics import Metrics, metrics_of_days
+from resolvers.metrics import Metrics, metrics_of_employee
 from resolvers.ordering import default_order
-from resolvers.scope import scope_of
-from resolvers.small_groups import refuse_small
+from resolvers.scope import reach_of, scope_of
+from resolvers.small_groups import people_in_groups, refuse_nobody
 
 CODE_BY_STATUS: Final = {
     DayStatus.PRESENT: "P",
@@ -73,10 +73,9 @@ async def month_grid(
     begin = date(year, month, 1)
     end = plus_months(begin, 1) - ONE_DAY
     people = await _people(context, scope, begin, end)
-    order = default_order(viewer)
+    refuse_nobody(viewer, people.reach, "monthGrid")
+    order = default_order(viewer, people.reach)
     window = window_of(order, len(order) + 1, first, after)
-    if viewer.needs_groups:
-        refuse_small(await context.load(employee_counts, people) or 0, "scope")
     page = await context.must(employee_pages, EmployeePageKey(people, order, window))
     chosen = connection(
         page, window, order, lambda: context.load(employee_counts, people), shown=lambda row: shown(viewer, row)
@@ -88,13 +87,14 @@ async def month_grid(
 
 async def _people(context: Context, scope: OrgScope | None, begin: date, end: date) -> EmployeeFilter:
     found = await scope_of(context, scope, "scope")
-    return EmployeeFilter(
-        reach=context.require_viewer().seen,
+    people = EmployeeFilter(
+        reach=reach_of(context.require_viewer(), found.picks_people),
         **msgspec.structs.asdict(found),
         on_date=None if found.shift_ids is None else end,
         employed_from=begin,
         employed_to=end,
     )
+    return await people_in_groups(context, people)
 
 
 async def _row(context: Context, person: EmployeeRow, begin: date, end: date) -> MonthGridRow:
@@ -102,7 +102,7 @@ async def _row(context: Context, person: EmployeeRow, begin: date, end: date) ->
     by_date = {day.work_date: day for day in days}
     length = (end - begin).days + 1
     codes = [_code(by_date.get(begin + timedelta(days=number))) for number in range(length)]
-    return MonthGridRow(person, codes, metrics_of_days(days))
+    return MonthGridRow(person, codes, await metrics_of_employee(context, person, begin, end))
 
 
 def _code(day: DayRow | None) -> str:

@@ -1,6 +1,7 @@
 """What the fields of punches do."""
 
 import strawberry
+from msgspec.structs import replace
 
 from db.rows import EmployeeRow, PunchRow
 from domain.errors import Forbidden
@@ -12,7 +13,7 @@ from resolvers.context import Info
 
 async def employee(row: strawberry.Parent[PunchRow], info: Info) -> EmployeeRow:
     """Who punched."""
-    found = await info.context.employee(row.employee_id)
+    found = await info.context.employee_of_row(row.employee_id)
     if found is None:
         raise Forbidden("the employee of this punch is out of reach now")
     return found
@@ -30,3 +31,8 @@ async def device(row: strawberry.Parent[PunchRow], info: Info) -> str | None:
         return None
     found = await info.context.load(device_by_id, row.device_id)
     return found.code if found else None
+
+
+def pseudonymous(row: PunchRow) -> PunchRow:
+    """A punch without what somebody wrote, and without the clock, which stands where one works."""
+    return replace(row, note=None, device_id=None, void_reason=None)

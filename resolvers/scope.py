@@ -12,7 +12,7 @@ from db.employees import EmployeeFilter as EmployeeRows
 from domain.errors import BadUserInput
 from domain.ids import DepartmentId, EmployeeId, LocationId, ShiftId
 from domain.periods import Dates
-from domain.permission import Reach
+from domain.permission import Reach, Viewer
 from loaders.departments import ALL, department_tree
 from resolvers.arguments import dates_of, given, id_of, ids_of, period_of
 from resolvers.context import Context
@@ -29,6 +29,11 @@ class Scope(msgspec.Struct, frozen=True):
     shift_ids: tuple[ShiftId, ...] | None = None
     manager_id: EmployeeId | None = None
     employee_ids: tuple[EmployeeId, ...] | None = None
+
+    @property
+    def picks_people(self) -> bool:
+        """Whether somebody is picked out, who has to be seen by name for that."""
+        return self.manager_id is not None or self.employee_ids is not None
 
 
 async def scope_of(context: Context, scope: OrgScope | None, where: str) -> Scope:
@@ -69,13 +74,15 @@ def _manager(context: Context, scope: OrgScope, where: str) -> EmployeeId | None
     return own
 
 
-async def day_filter(context: Context, filter_: AttendanceFilter, where: str = "filter") -> tuple[DayFilter, Dates]:
+async def day_filter(
+    context: Context, filter_: AttendanceFilter, by_name: bool = False, where: str = "filter"
+) -> tuple[DayFilter, Dates]:
     """The days of an AttendanceFilter within the viewer's reach, and its dates."""
     dates = await period_of(context, filter_.period, f"{where}.period")
     scope = await scope_of(context, filter_.scope, f"{where}.scope")
     exceptions = given(filter_.exceptions)
     found = DayFilter(
-        reach=context.require_viewer().seen,
+        reach=reach_of(context.require_viewer(), by_name or scope.picks_people),
         first=dates.first,
         last=dates.last,
         **_fields(scope),
@@ -92,21 +99,24 @@ async def day_filter(context: Context, filter_: AttendanceFilter, where: str = "
 async def today_filter(context: Context, scope: OrgScope | None, at: datetime) -> DayFilter:
     """The days that are today where each employee works."""
     day = at.date().toordinal()
+    found = await scope_of(context, scope, "scope")
     return DayFilter(
-        reach=context.require_viewer().seen,
+        reach=reach_of(context.require_viewer(), found.picks_people),
         first=date.fromordinal(day - 1),
         last=date.fromordinal(day + 1),
-        **_fields(await scope_of(context, scope, "scope")),
+        **_fields(found),
         today_at=at,
     )
 
 
-async def employee_filter(context: Context, filter_: EmployeeFilter | None, where: str = "filter") -> EmployeeRows:
-    """The employees of an EmployeeFilter within the viewer's reach; a search finds only those seen by name."""
+async def employee_filter(
+    context: Context, filter_: EmployeeFilter | None, by_name: bool = False, where: str = "filter"
+) -> EmployeeRows:
+    """The employees of an EmployeeFilter within the viewer's reach."""
     viewer = context.require_viewer()
     filter_ = given(filter_)
     if filter_ is None:
-        return EmployeeRows(viewer.seen)
+        return EmployeeRows(reach_of(viewer, by_name))
     scope = await scope_of(context, filter_.scope, f"{where}.scope")
     hired_in, active_on = given(filter_.hired_in), given(filter_.active_on)
     hired = None if hired_in is None else dates_of(hired_in, f"{where}.hiredIn", 400 * 366)
@@ -114,7 +124,7 @@ async def employee_filter(context: Context, filter_: EmployeeFilter | None, wher
     if search and len(search) > LONGEST_SEARCH:
         raise BadUserInput(f"{where}.search: needed at most {LONGEST_SEARCH} characters, got {len(search)}")
     return EmployeeRows(
-        reach=_searched(viewer.identified, viewer.seen, search),
+        reach=reach_of(viewer, by_name or search is not None or scope.picks_people),
         search=search,
         **_fields(scope),
         on_date=None if scope.shift_ids is None else await context.today(),
@@ -126,8 +136,9 @@ async def employee_filter(context: Context, filter_: EmployeeFilter | None, wher
     )
 
 
-def _searched(identified: Reach, seen: Reach, search: str | None) -> Reach:
-    return identified if search else seen
+def reach_of(viewer: Viewer, by_name: bool) -> Reach:
+    """Whom a question is about: one that goes by names, numbers, ids or managers finds only those seen by name."""
+    return viewer.identified if by_name else viewer.seen
 
 
 def _fields(scope: Scope) -> dict[str, Any]:

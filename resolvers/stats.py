@@ -15,7 +15,7 @@ from db.stats import Bound, Group, GroupKeys, Groups, HeadcountKey, StatKey
 from domain.errors import BadUserInput
 from domain.ids import EmployeeId
 from domain.periods import Dates
-from domain.permission import MIN_GROUP_SIZE
+from domain.permission import Reach
 from loaders.batch import Batch
 from loaders.days import stat_groups
 from loaders.departments import department_by_id
@@ -28,6 +28,7 @@ from resolvers.described import Days
 from resolvers.inputs import Direction
 from resolvers.metrics import Metrics, metrics, totals_of
 from resolvers.scope import day_filter
+from resolvers.small_groups import days_in_groups, is_named
 
 MOST_DIMENSIONS: Final = 4
 MOST_GROUPS: Final = 5_000
@@ -152,9 +153,10 @@ async def stats(
 ) -> StatResult:
     """Figures of days by dimensions."""
     context = info.context
-    days, dates = await day_filter(context, filter)
+    asked, dates = await day_filter(context, filter)
+    days = await days_in_groups(context, asked)
     key = _key(context, days, group_by, given(having), given(order_by), limit)
-    earlier = await _earlier(context, days, dates) if compare_to_previous else None
+    earlier = await _earlier(context, asked, dates) if compare_to_previous else None
     groups, totals = await asyncio.gather(_groups(context, key), totals_of(context, days))
     previous_totals = await totals_of(context, earlier) if earlier else None
     previous = await _previous(context, key, earlier) if earlier else {}
@@ -168,7 +170,7 @@ async def _groups(context: Context, key: StatKey) -> Groups:
 
 async def _earlier(context: Context, days: DayFilter, dates: Dates) -> DayFilter:
     before = dates.before(await context.today())
-    return msgspec.structs.replace(days, first=before.first, last=before.last)
+    return await days_in_groups(context, msgspec.structs.replace(days, first=before.first, last=before.last))
 
 
 def _key(
@@ -191,17 +193,23 @@ def _key(
         bounds,
         (order.metric.value, order.direction is Direction.DESC) if order else None,
         limit,
-        MIN_GROUP_SIZE if context.require_viewer().needs_groups and group_by else 0,
+        _named(context, days),
     )
+
+
+def _named(context: Context, days: DayFilter) -> Reach | None:
+    """Who counts in groups of any size, where others do not."""
+    viewer = context.require_viewer()
+    return None if is_named(viewer, days.reach) else viewer.identified
 
 
 async def _previous(context: Context, key: StatKey, earlier: DayFilter) -> dict[GroupKeys, Metrics]:
     """The groups of the period before by their keys; groups of dates have no counterpart there."""
     if not key.group_by or TIME_DIMENSIONS.intersection(key.group_by):
         return {}
-    unbounded = StatKey(earlier, key.group_by, limit=MOST_GROUPS, min_headcount=key.min_headcount)
+    unbounded = StatKey(earlier, key.group_by, limit=MOST_GROUPS, named=_named(context, earlier))
     groups = await context.must(stat_groups, unbounded)
-    counted = HeadcountKey(earlier, key.group_by)
+    counted = HeadcountKey(earlier, key.group_by, unbounded.named)
     return {group.keys: metrics(group.sums, counted=counted, group=group.keys) for group in groups.groups}
 
 
@@ -209,7 +217,7 @@ async def stat_rows(
     context: Context, key: StatKey, groups: Sequence[Group], previous: Mapping[GroupKeys, Metrics]
 ) -> list[StatRow]:
     """Groups as rows, with labels and nodes looked up in batches."""
-    counted = HeadcountKey(key.filter, key.group_by)
+    counted = HeadcountKey(key.filter, key.group_by, key.named)
     labelled = await asyncio.gather(*(_keys(context, key.group_by, group.keys) for group in groups))
     return [
         StatRow(keys, metrics(group.sums, counted=counted, group=group.keys), previous.get(group.keys))

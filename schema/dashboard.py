@@ -46,7 +46,7 @@ class MonthGridRow:
         description="One code a day: P present, HD half day, A absent, L leave, H holiday, W weekly off, "
         "MIS a punch is missing, PEND can still change, - no day."
     )
-    totals: StatMetrics = strawberry.field(description="Figures of the month.")
+    totals: StatMetrics = strawberry.field(description="Figures of the month; suppressed under a pseudonym.")
 
 
 @strawberry.type(description="A month as a grid: an employee a row, a day a column.")

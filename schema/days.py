@@ -67,7 +67,9 @@ class AttendanceDay(Node):
         resolver=resolve.location, graphql_type=Location, description="The location on that date."
     )
     leave_type = strawberry.field(
-        resolver=resolve.leave_type, graphql_type=LeaveType | None, description="The kind of leave on that date."
+        resolver=resolve.leave_type,
+        graphql_type=LeaveType | None,
+        description="The kind of leave on that date; null under a pseudonym.",
     )
     punches = strawberry.field(
         resolver=resolve.punches,
@@ -77,7 +79,7 @@ class AttendanceDay(Node):
     explain = strawberry.field(
         resolver=resolve.explain,
         graphql_type=list[DerivationStep],
-        description="Which rule, which punches and which step gave each number.",
+        description="Which rule, which punches and which step gave each number; empty under a pseudonym.",
         directives=[Cost(weight=5)],
     )
 

@@ -32,7 +32,7 @@ class Department(Node):
     manager = strawberry.field(
         resolver=resolve.manager,
         graphql_type=Annotated["Employee", strawberry.lazy("schema.employees")] | None,
-        description="Who manages it; null when nobody does or the viewer may not see them.",
+        description="Who manages it; null when nobody does or the viewer does not see them by name.",
     )
     employees = strawberry.field(
         resolver=resolve.employees,

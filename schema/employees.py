@@ -29,19 +29,21 @@ class Presence:
     since: ZonedTime | None = strawberry.field(description="The punch that says so; null without one.")
 
 
-@strawberry.type(description="An employee with today's place in the company. Analysts see a pseudonym.")
+@strawberry.type(description="An employee with today's place in the company. Analysts see pseudonyms, in lists only.")
 class Employee(Node):
     is_type_of = rows_of(EmployeeRow)
     employee_no: str = strawberry.field(description="The number in the company, unique in any case.")
     full_name: str = strawberry.field(description="The full name.")
-    email: str | None = strawberry.field(description="The email address.")
-    badge_no: str | None = strawberry.field(description="The badge that punch clocks read.")
+    email: str | None = strawberry.field(description="The email address; null under a pseudonym.")
+    badge_no: str | None = strawberry.field(description="The badge that punch clocks read; null under a pseudonym.")
     status: EmployeeStatus = strawberry.field(description="Whether the employee works here.")
     employment_type: EmploymentType = strawberry.field(description="How the employee is employed.")
-    designation: str | None = strawberry.field(description="What the employee does.")
+    designation: str | None = strawberry.field(description="What the employee does; null under a pseudonym.")
     time_zone: TimeZone = strawberry.field(description="The employee's zone: an own one, or else the location's.")
-    hired_on: date = strawberry.field(description="The first day of employment.")
-    left_on: date | None = strawberry.field(description="The last day of employment; null while it lasts.")
+    hired_on: date = strawberry.field(description="The first day of employment; under a pseudonym that of its year.")
+    left_on: date | None = strawberry.field(
+        description="The last day of employment; null while it lasts; under a pseudonym that of its year."
+    )
     version: int = strawberry.field(description="Rises with every change; for `expectedVersion`.")
     department = strawberry.field(
         resolver=resolve.department, graphql_type=Department, description="Today's department."
@@ -51,7 +53,7 @@ class Employee(Node):
     manager = strawberry.field(
         resolver=resolve.manager,
         graphql_type=Annotated["Employee", strawberry.lazy("schema.employees")] | None,
-        description="Who the employee reports to today; null when nobody or out of the viewer's reach.",
+        description="Who the employee reports to today; null when nobody or the viewer does not see them by name.",
     )
     reports = strawberry.field(
         resolver=resolve.reports,
@@ -69,7 +71,9 @@ class Employee(Node):
         description="The employee's plans by date, future ones as well.",
     )
     summary = strawberry.field(
-        resolver=resolve.summary, graphql_type=StatMetrics, description="Figures of the employee's days."
+        resolver=resolve.summary,
+        graphql_type=StatMetrics,
+        description="Figures of the employee's days; suppressed under a pseudonym.",
     )
     presence = strawberry.field(
         resolver=resolve.presence, graphql_type=Presence, description="Where the employee is now."

@@ -17,8 +17,10 @@ class Punch(Node):
     at = strawberry.field(resolver=resolve.at, graphql_type=ZonedTime, description="When.")
     direction: PunchDirection = strawberry.field(description="Which way.")
     source: PunchSource = strawberry.field(description="Where it comes from.")
-    device = strawberry.field(resolver=resolve.device, description="The code of the punch clock; null without one.")
-    note: str | None = strawberry.field(description="What the employee wrote.")
+    device = strawberry.field(
+        resolver=resolve.device, description="The code of the punch clock; null without one and under a pseudonym."
+    )
+    note: str | None = strawberry.field(description="What the employee wrote; null under a pseudonym.")
     outside_geofence: bool = strawberry.field(description="Whether it was made outside the fence of the location.")
     voided: bool = strawberry.field(description="Whether it no longer counts.")
-    void_reason: str | None = strawberry.field(description="Why not.")
+    void_reason: str | None = strawberry.field(description="Why not; null under a pseudonym.")

@@ -23,7 +23,8 @@ class Query:
     node = strawberry.field(
         resolver=nodes.node,
         graphql_type=Node | None,
-        description="Any object by its global id; null when there is none that the viewer may see.",
+        description="Any object by its global id; null when there is none that the viewer may see. Employees, their "
+        "days and punches have to be seen by name.",
     )
     nodes = strawberry.field(
         resolver=nodes.nodes, graphql_type=list[Node | None], description="Many objects, in the order of their ids."
@@ -31,7 +32,7 @@ class Query:
     employee = strawberry.field(
         resolver=employees.employee,
         graphql_type=Employee | None,
-        description="An employee by exactly one of id and number; null when there is none that the viewer may see.",
+        description="An employee by exactly one of id and number; null when the viewer sees none by name.",
     )
     employees = strawberry.field(
         resolver=employees.employees,
@@ -58,7 +59,7 @@ class Query:
     attendance_day = strawberry.field(
         resolver=days.attendance_day,
         graphql_type=AttendanceDay | None,
-        description="The day of an employee; null when there is none that the viewer may see.",
+        description="The day of an employee; null when there is none, or the viewer does not see them by name.",
     )
     stats = strawberry.field(
         resolver=stats.stats,

@@ -43,7 +43,8 @@ class StatMetrics:
     utilisation_rate: float | None = strawberry.field(description="Worked / expected.")
     average_first_in: time | None = strawberry.field(description="The mean of the first IN by the wall clock.")
     suppressed: bool = strawberry.field(
-        description="True: the figures are of fewer people than the viewer may see figures of, and all zero."
+        description="True: kept back, for the viewer sees figures of at least five people or of people seen by name. "
+        "All of them are zero then."
     )
 
 

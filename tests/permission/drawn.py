@@ -13,11 +13,22 @@ from tests.permission.oracle import Asking, Company, Granted, Person
 NOW = datetime(2026, 3, 17, 12, tzinfo=UTC)
 TODAY, YESTERDAY = date(2026, 3, 17), date(2026, 3, 16)
 LOCATIONS = 2
-NUMBERED = ("app_user", "employee", "department", "location", "shift")
+NUMBERED = ("app_user", "employee", "department", "location", "shift", "leave_type")
 TABLES = (
-    *("attendance_stat", "attendance_day", "punch", "role_grant", "app_user", "employee_posting", "employee"),
+    *(
+        "attendance_stat",
+        "attendance_day",
+        "punch",
+        "leave_request",
+        "leave_type",
+        "role_grant",
+        "app_user",
+        "employee_posting",
+        "employee",
+    ),
     *("department", "location", "work_week", "shift_rule", "shift"),
 )
+PRESENCES = ("IN", "IN", "LATE_NOT_IN", "ON_LEAVE")
 EMAIL = "asking@rollcall.test"
 ROLES = [role.value for role in Role]
 
@@ -28,9 +39,10 @@ def companies(draw: st.DrawFn) -> Company:
     parent = {n: draw(st.none() | st.integers(1, n - 1)) if n > 1 else None for n in range(1, count + 1)}
     departments, locations = st.integers(1, count), st.integers(1, LOCATIONS)
     people = []
-    for n in range(1, draw(st.integers(1, 9)) + 1):
+    for n in range(1, draw(st.integers(1, 14)) + 1):
         manager = draw(st.none() | st.integers(1, n - 1)) if n > 1 else None
-        people.append(Person(n, draw(departments), draw(locations), manager, draw(departments)))
+        places = (draw(departments), draw(locations), manager, draw(departments))
+        people.append(Person(n, *places, absent=draw(st.booleans()), today=draw(st.sampled_from(PRESENCES))))
     leaders = st.none() | st.integers(1, len(people))
     return Company(parent, {n: draw(leaders) for n in parent}, tuple(people))
 
@@ -45,8 +57,10 @@ def viewers(draw: st.DrawFn, company: Company) -> Asking:
         st.none() | st.integers(1, LOCATIONS),
         st.sampled_from([False] * 4 + [True]),
     )
-    once = st.lists(grants, max_size=4, unique_by=lambda g: (g.role, g.department, g.location))
-    return Asking(draw(st.none() | st.integers(1, len(company.people))), tuple(draw(once)))
+    analysts = st.builds(Granted, st.just("ANALYST"), departments, st.none() | st.integers(1, LOCATIONS))
+    drawn = [*draw(st.lists(grants, max_size=4)), *draw(st.lists(analysts, max_size=1))]
+    once = {(grant.role, grant.department, grant.location): grant for grant in drawn}
+    return Asking(draw(st.none() | st.integers(1, len(company.people))), tuple(once.values()))
 
 
 async def write(rig: Rig, company: Company, asking: Asking) -> UserId:
@@ -62,6 +76,7 @@ async def write(rig: Rig, company: Company, asking: Asking) -> UserId:
         for n in range(LOCATIONS):
             await rows.location(f"L{n + 1}", "UTC", week)
         await rows.rule(await rows.shift("DAY"))
+        await rows.leave_type("CL", "Casual leave")
         for n, parent in company.parent.items():
             await rows.add("department", code=f"D{n}", name=f"Department {n}", parent_id=parent)
         for person in company.people:
@@ -87,6 +102,10 @@ async def _write_person(rows: Any, person: Person) -> None:
     await rows.add("employee_posting", **id_, valid_from=TODAY, **today)
     before = {"valid_from": date(2026, 1, 1), "valid_to": YESTERDAY, "department_id": person.old_department}
     await rows.add("employee_posting", **id_, **before, location_id=person.location, manager_id=person.manager)
-    await rows.punch(person.id, "2026-03-16T09:00", "IN")
-    await rows.punch(person.id, "2026-03-16T18:00", "OUT")
-    await rows.punch(person.id, "2026-03-17T09:00", "IN")
+    if not person.absent:
+        await rows.punch(person.id, "2026-03-16T09:00", "IN")
+        await rows.punch(person.id, "2026-03-16T18:00", "OUT")
+    if person.today == "IN":
+        await rows.punch(person.id, "2026-03-17T09:00", "IN")
+    if person.today == "ON_LEAVE":
+        await rows.leave(person.id, 1, TODAY)

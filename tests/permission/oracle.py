@@ -2,10 +2,10 @@
 
 Written from the issue's sentences, not from domain/permission.py: EMPLOYEE sees oneself; MANAGER oneself, direct
 reports, the subtrees of departments that one manages, and where the grant points; HR, PAYROLL and AUDITOR whom the
-grant covers; ANALYST the same, but under a pseudonym and no figure of fewer than five people.
+grant covers; ANALYST the same, but under a pseudonym and in groups of at least five people.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 SMALLEST_GROUP = 5
@@ -20,6 +20,8 @@ class Person:
     location: int
     manager: int | None
     old_department: int
+    absent: bool = False
+    today: str = "IN"
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,13 @@ def sees_by_name(company: Company, asking: Asking, person: Person) -> bool:
 
 def sees_as_pseudonym(company: Company, asking: Asking, person: Person) -> bool:
     return any(g.role == "ANALYST" and not g.expired and _points_at(company, g, person) for g in asking.grants)
+
+
+def shown_of(company: Company, asking: Asking, people: Iterable[Person]) -> list[Person]:
+    """Who is left of those a question is about: those seen by name, and the others where they are at least five."""
+    seen = [person for person in people if sees(company, asking, person)]
+    named = [person for person in seen if sees_by_name(company, asking, person)]
+    return seen if len(seen) - len(named) >= SMALLEST_GROUP else named
 
 
 def sees(company: Company, asking: Asking, person: Person) -> bool:

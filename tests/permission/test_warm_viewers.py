@@ -24,10 +24,13 @@ VIEWERS = (HR, AUDITOR, ANALYST, MANAGER, HR_OPERATIONS, PAYROLL_MUMBAI, EMPLOYE
 QUERIES = [
     "{ employees { totalCount nodes { fullName email manager { fullName } } } }",
     "{ attendance(filter: { WEEK }) { totalCount totals { headcount } nodes { id employee { fullName } } } }",
+    "{ attendance(filter: { WEEK }) { nodes { leaveType { name } punches { note device at { local } } } } }",
     "{ stats(filter: { WEEK }, groupBy: [DEPARTMENT]) { rows { keys { label } metrics { headcount } } } }",
     "{ departments { employees { totalCount nodes { fullName } } stats(WEEK) { headcount workedHours } } }",
     "{ monthGrid(year: 2026, month: 3) { rows { employee { fullName } codes } } }",
     "{ today { inNow totals { headcount } lateNotIn { fullName } exceptionsOpen pendingApprovals } }",
+    "{ employees { nodes { summary(WEEK) { workedHours suppressed } reports { totalCount } hiredOn designation } } }",
+    "{ stats(filter: { WEEK }, groupBy: [MANAGER]) { rows { keys { label node { __typename } } } } }",
     '{ employee(id: "GRACE") { fullName summary(WEEK) { workedHours } presence { state } } }',
     '{ node(id: "HER_DAY") { id } }',
     "{ me { email roles { role } employee { fullName } } }",
@@ -38,7 +41,8 @@ MEANT = {
     "GRACE": encode_id("Employee", GRACE),
     "HER_DAY": encode_id("AttendanceDay", f"{GRACE}:2026-03-16"),
 }
-OFTEN = dict.fromkeys(("stats", "headcount", "employee_by_id"), 2)
+TWICE = ("stats", "headcount", "employee_by_id", "stats_of_department")
+OFTEN = dict.fromkeys((*TWICE, "employees_below_department", "count_below_department"), 2)
 
 
 @pytest.mark.parametrize("query", QUERIES)
