@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Final, TypeVar
 
-from sqlalchemy import Table, bindparam, select
+from sqlalchemy import Table, bindparam, select, text
 from sqlalchemy.types import DateTime
 
 from db import tables
@@ -25,7 +25,7 @@ from db.rows import (
 from domain.attendance.calendar import Assignment, HolidayFact, RosterEntry, WeeklyOff
 from domain.attendance.override import Override
 from domain.attendance.plan import PunchFact, Rule
-from domain.attendance.work_days import Company, EmployeeFacts, Leave, LocationFacts, Posting, RuleVersion
+from domain.attendance.work_days import Company, EmployeeFacts, Leave, LocationFacts, PastZone, Posting, RuleVersion
 from domain.enums import HalfOfDay, PunchDirection, PunchSource
 from domain.ids import EmployeeId, LocationId, ShiftId
 
@@ -58,6 +58,8 @@ class _ZoneRow(Row, frozen=True, array_like=True):
     id: LocationId
     time_zone: str
     work_week_id: int
+    valid_to: tuple[date, ...]
+    past_zones: tuple[str, ...]
 
 
 class _HolidayFactRow(Row, frozen=True, array_like=True):
@@ -76,7 +78,14 @@ def _within(table: Table) -> Any:
     return table.c.work_date.between(day("first"), day("last"))
 
 
-_ZONES = Query("facts_location", select(*columns_of(tables.location, _ZoneRow)))
+_PAST: Final = "FROM location_past_zone p WHERE p.location_id = l.id AND p.valid_to >= CAST(:first AS date)"
+_ZONES = Query(
+    "facts_location",
+    text(f"""
+    SELECT l.id, l.time_zone, l.work_week_id, ARRAY(SELECT p.valid_to {_PAST} ORDER BY p.valid_to),
+           ARRAY(SELECT p.time_zone {_PAST} ORDER BY p.valid_to)
+    FROM location l"""),
+)
 _WEEKLY_OFFS = Query("facts_work_week_off", select(*columns_of(tables.work_week_off, WeeklyOffRow)))
 _HOLIDAYS = Query(
     "facts_holiday",
@@ -123,8 +132,13 @@ async def company_facts(connection: ReadConnection, first: date, last: date) -> 
         lambda row: WeeklyOff(row.iso_weekday, row.weeks_of_month, row.half),
     )
     locations = {
-        row.id: LocationFacts(row.time_zone, holidays.get(row.id, {}), weeks.get(row.work_week_id, ()))
-        for row in await connection.all(_ZONES, _ZoneRow)
+        row.id: LocationFacts(
+            row.time_zone,
+            holidays.get(row.id, {}),
+            weeks.get(row.work_week_id, ()),
+            [PastZone(*past) for past in zip(row.valid_to, row.past_zones, strict=True)],
+        )
+        for row in await connection.all(_ZONES, _ZoneRow, **around)
     }
     rules = _grouped(await connection.all(_RULES, ShiftRuleRow), lambda row: row.shift_id, rule_version)
     return Company(locations, rules)

@@ -27,6 +27,21 @@ _UPDATE = Query(
     UPDATE location SET code = CAST(:code AS citext), name = :name, time_zone = :time_zone, version = version + 1
     WHERE id = CAST(:id AS int)"""),
 )
+_END_ZONE = Query(
+    "location_zone_end",
+    text("""
+    WITH standing AS (
+      SELECT coalesce((SELECT p.time_zone FROM location_past_zone p
+                       WHERE p.location_id = l.id AND p.valid_to >= CAST(:last AS date) ORDER BY p.valid_to LIMIT 1),
+                      l.time_zone) AS time_zone
+      FROM location l WHERE l.id = CAST(:id AS int)),
+    gone AS (
+      DELETE FROM location_past_zone WHERE location_id = CAST(:id AS int) AND valid_to > CAST(:last AS date))
+    INSERT INTO location_past_zone (location_id, valid_to, time_zone)
+    SELECT CAST(:id AS int), CAST(:last AS date), time_zone FROM standing
+    WHERE EXISTS (SELECT FROM attendance_stat WHERE location_id = CAST(:id AS int) AND work_date <= CAST(:last AS date))
+    ON CONFLICT (location_id, valid_to) DO NOTHING"""),
+)
 _KNOWS_ZONE = Query("zone_known", text("SELECT EXISTS (SELECT FROM pg_timezone_names WHERE name = :name)"))
 _FIRST_WORK_WEEK = Query("work_week_first", text("SELECT id FROM work_week ORDER BY id LIMIT 1"))
 _MAKE_WORK_WEEK = Query(
@@ -79,6 +94,14 @@ async def update_location(connection: WriteConnection, row: LocationRow) -> int:
     """Store what a location has become; its version rises."""
     await connection.execute(_UPDATE, **msgspec.structs.asdict(row))
     return row.id
+
+
+async def end_zone(connection: WriteConnection, location_id: LocationId, last: date) -> None:
+    """Let the dates up to `last` keep the zone that they have, before the location gets another one.
+
+    Where no day was derived yet, no date has one: then the other one is a correction.
+    """
+    await connection.execute(_END_ZONE, id=location_id, last=last)
 
 
 async def knows_zone(connection: WriteConnection, name: str) -> bool:

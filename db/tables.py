@@ -87,6 +87,13 @@ location = Table(
     *_columns(Double, "latitude? longitude?"),
     *_columns(Integer, "geofence_metres? version"),
 )
+location_past_zone = Table(
+    "location_past_zone",
+    metadata,
+    _key("location_id", Integer, "location.id"),
+    _key("valid_to", Date),
+    *_columns(Text, "time_zone"),
+)
 holiday = Table(
     "holiday",
     metadata,

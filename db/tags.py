@@ -43,6 +43,7 @@ class Tag:
 
 
 LOCATION_ANY = Tag("location")
+PAST_ZONE_ANY = Tag("location_past_zone", of="location")
 WORK_WEEK_ANY = Tag("work_week_off")
 HOLIDAY_YEAR = Tag("holiday", "location_id", year="extract(year FROM r.date)::int")
 HOLIDAY_ANY = Tag("holiday")

@@ -1,5 +1,6 @@
-"""Making and changing locations; another zone changes today's days."""
+"""Making and changing locations; another zone holds from today, and days before keep theirs."""
 
+from datetime import date
 from typing import Annotated, TypeAlias
 
 import msgspec
@@ -7,11 +8,12 @@ import strawberry
 from strawberry import UNSET
 
 from db.connection import WriteConnection
-from db.days import derive_days
-from db.location_writes import insert_location, knows_zone, location_for_update, posted_at, update_location
+from db.days import BESIDE, derive_days
+from db.location_writes import end_zone, insert_location, knows_zone, location_for_update, posted_at, update_location
 from db.rows import LocationRow
 from domain.attendance.work_days import zone
 from domain.ids import LocationId
+from domain.periods import ONE_DAY
 from loaders.locations import location_by_id
 from resolvers.arguments import given
 from resolvers.changes import UserErrorValue, changed, invalid
@@ -31,7 +33,9 @@ class LocationInput:
     code: str | None = strawberry.field(default=UNSET, description="A short code, unique in any case.")
     name: str | None = strawberry.field(default=UNSET, description="What it is called.")
     time_zone: TimeZone | None = strawberry.field(
-        default=UNSET, description="The zone of its wall clock; with another one today's days are derived again."
+        default=UNSET,
+        description="The zone of its wall clock. Another one holds from its own present date on: that day is derived "
+        "again, and days before keep the zone that they have.",
     )
     expected_version: int | None = strawberry.field(
         default=UNSET, description="The version that was looked at: another one is a conflict."
@@ -72,6 +76,8 @@ async def _save(context: Context, connection: WriteConnection, input: LocationIn
     )
     if old is None:
         return Saved(await insert_location(connection, row))
+    if row.time_zone != old.time_zone:
+        await end_zone(connection, row.id, _today(context, row) - ONE_DAY)
     if row != old:
         await update_location(connection, row)
     if row.time_zone != old.time_zone:
@@ -91,8 +97,14 @@ async def _zone(connection: WriteConnection, input: LocationInput, base: Locatio
 
 
 async def _derive_today(context: Context, connection: WriteConnection, old: LocationRow, new: LocationRow) -> None:
-    """Derive today again: by the old zone or by the new one, since the same instant may have two dates."""
-    now = context.now()
-    first, last = sorted(now.astimezone(zone(row.time_zone)).date() for row in (old, new))
-    employees = await posted_at(connection, new.id, first, last)
-    await derive_days(connection, employees, first, last, now)
+    """Derive today again: by the old zone or by the new one, since the same instant may have two dates.
+
+    The days beside are derived as well: where the windows of today move, punches change sides.
+    """
+    first, last = sorted(_today(context, row) for row in (old, new))
+    employees = await posted_at(connection, new.id, first - BESIDE, last)
+    await derive_days(connection, employees, first, last, context.now(), beside=True)
+
+
+def _today(context: Context, row: LocationRow) -> date:
+    return context.now().astimezone(zone(row.time_zone)).date()

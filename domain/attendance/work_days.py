@@ -43,12 +43,24 @@ class RuleVersion(msgspec.Struct, frozen=True):
     rule: Rule
 
 
+class PastZone(msgspec.Struct, frozen=True):
+    """A zone that a location had up to `valid_to`, inclusive."""
+
+    valid_to: date
+    time_zone: str
+
+
 class LocationFacts(msgspec.Struct, frozen=True):
-    """The zone and the calendar of a location."""
+    """The zone and the calendar of a location; `past_zones` by date are those that it had before."""
 
     time_zone: str
     holidays: Mapping[date, HolidayFact]
     work_week: Sequence[WeeklyOff]
+    past_zones: Sequence[PastZone] = ()
+
+    def zone_on(self, day: date) -> str:
+        """The zone in force on `day`."""
+        return next((past.time_zone for past in self.past_zones if day <= past.valid_to), self.time_zone)
 
 
 class Company(msgspec.Struct, frozen=True):
@@ -184,7 +196,7 @@ def planned_day(employee: EmployeeFacts, company: Company, day: date) -> Planned
     if posting is None or day < employee.hired_on or (employee.left_on is not None and day > employee.left_on):
         return None
     location = company.locations[posting.location_id]
-    time_zone = employee.own_time_zone or location.time_zone
+    time_zone = employee.own_time_zone or location.zone_on(day)
     roster = employee.roster.get(day)
     shift_id, origin = resolve_shift(day, roster, employee.assignments, employee.default_shift_id)
     day_type, off = day_type_of(day, location.holidays.get(day), location.work_week, roster)

@@ -189,6 +189,7 @@ def _is_left_empty(day: PlannedDay, facts: EmployeeFacts, extension: Extension) 
 
 def _day_has_begun(facts: EmployeeFacts, company: Company, extension: Extension) -> bool:
     """Whether another date began where somebody works."""
-    posting = facts.posting_on(extension.now.date()) or facts.postings[-1]
-    local = zone(facts.own_time_zone or company.locations[posting.location_id].time_zone)
+    today = extension.now.date()
+    posting = facts.posting_on(today) or facts.postings[-1]
+    local = zone(facts.own_time_zone or company.locations[posting.location_id].zone_on(today))
     return extension.since.astimezone(local).date() != extension.now.astimezone(local).date()

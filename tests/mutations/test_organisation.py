@@ -1,12 +1,15 @@
 """saveDepartment, saveLocation and saveShift: exact problems, and every cached answer right at once."""
 
 import asyncio
+from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
 
 from db.department_writes import lock_tree
 from db.location_writes import knows_zone
+from domain.enums import PunchDirection
+from jobs.upkeep import upkeep_once
 from tests.kit.rig import Rig
 from tests.kit.small_company import (
     ADA,
@@ -31,6 +34,7 @@ from tests.kit.small_company import (
     PAYROLL_MUMBAI,
     ZOE,
 )
+from tests.mutations.attending import check_days, recomputed
 from tests.mutations.changing import change, department, employee, location, problem, refused, shift, waits
 
 DEPARTMENT = "department { id code name version parent { code } manager { fullName } }"
@@ -280,6 +284,49 @@ async def test_another_zone_derives_today_again(fresh_rig: Rig) -> None:
     assert await day_of(fresh_rig, OTHER_ALEX, "2026-03-17") == {"status": "PENDING", "version": 2}
     assert await day_of(fresh_rig, OTHER_ALEX, "2026-03-16") == {"status": "PRESENT", "version": 1}
     assert await day_of(fresh_rig, ZOE, "2026-03-17") == {"status": "PENDING", "version": 1}  # has a zone of her own
+
+
+BERLIN_UNTIL_15, HONOLULU, TOKYO = (
+    ("2026-03-15", "Europe/Berlin"),
+    ("2026-03-19", "Pacific/Honolulu"),
+    ("2026-03-21", "Asia/Tokyo"),
+)
+ZONE_CHANGES = (
+    # days on, the new zone, its present date, and the zones before it by their last date
+    (0, "Pacific/Auckland", 17, [("2026-03-16", "Europe/Berlin")]),
+    (0, "Europe/Paris", 17, [("2026-03-16", "Europe/Berlin")]),  # Auckland's was in force on no day
+    (0, "Pacific/Honolulu", 16, [BERLIN_UNTIL_15]),  # where it is yesterday
+    (3, "Asia/Tokyo", 20, [BERLIN_UNTIL_15, HONOLULU]),
+    (2, "America/New_York", 22, [BERLIN_UNTIL_15, HONOLULU, TOKYO]),
+    (0, "Pacific/Kiritimati", 22, [BERLIN_UNTIL_15, HONOLULU, TOKYO]),
+)
+
+
+async def test_days_keep_the_zone_that_they_had_however_often_it_changes(fresh_rig: Rig) -> None:
+    past = "SELECT CAST(valid_to AS text), time_zone FROM location_past_zone WHERE location_id = 2 ORDER BY 1"
+    zones = "SELECT employee_id, work_date, time_zone FROM attendance_day WHERE location_id = 2 AND work_date"
+    period = {"period": {"range": {"from": "2026-03-01", "to": "2026-03-31"}}}
+    async with fresh_rig.rows() as rows:  # an evening in Berlin, and the morning of the next day in Auckland
+        await rows.punch(OTHER_ALEX, datetime(2026, 3, 16, 18, 30, tzinfo=UTC), PunchDirection.IN)
+        await rows.derive([OTHER_ALEX], date(2026, 3, 16), date(2026, 3, 17), fresh_rig.clock())
+    for days_on, name, day, expected in ZONE_CHANGES:
+        fresh_rig.clock.forward(days=days_on)
+        while await upkeep_once(fresh_rig.database, fresh_rig.cache, fresh_rig.clock()):
+            pass
+        today = date(2026, 3, day)
+        before = await fresh_rig.records(f"{zones} < :today ORDER BY 1, 2", today=today)
+        await change(fresh_rig, "saveLocation", id=location(BERLIN), timeZone=name)
+        assert await fresh_rig.records(past) == expected
+        assert await fresh_rig.records(f"{zones} < :today ORDER BY 1, 2", today=today) == before
+        assert {row[2] for row in await fresh_rig.records(f"{zones} = :today", today=today)} == {name, "Asia/Kolkata"}
+        await check_days(fresh_rig)
+        assert (await recomputed(fresh_rig, HR, period))["changed"] == 0
+
+
+async def test_the_zone_of_a_location_without_days_is_corrected_for_all_time(fresh_rig: Rig) -> None:
+    made = await change(fresh_rig, "saveLocation", "location { id }", code="TKY", name="Tokyo", timeZone="Asia/Seoul")
+    await change(fresh_rig, "saveLocation", id=made["location"]["id"], timeZone="Asia/Tokyo")
+    assert await fresh_rig.records("SELECT * FROM location_past_zone") == []
 
 
 async def test_where_today_has_not_begun_it_is_gone(fresh_rig: Rig) -> None:
