@@ -12,7 +12,7 @@ from db.days import lock_employees
 from db.facts import company_facts, employee_facts
 from db.rows import PunchRow, Row
 from domain.attendance.presence import Sighting, presence_of
-from domain.attendance.work_days import NO_SHIFT, work_days
+from domain.attendance.work_days import NO_SHIFT, dates_touched, work_days
 from domain.enums import PresenceState, PunchDirection, PunchSource
 from domain.ids import EmployeeId, PunchId, UserId
 
@@ -70,7 +70,7 @@ _INSERT_MANY: Final = Query(
     FROM unnest(CAST(:employees AS bigint[]), CAST(:instants AS timestamptz[]), CAST(:directions AS text[]),
                 CAST(:events AS text[])) AS p (employee_id, punched_at, direction, client_event_id)
     ON CONFLICT (employee_id, punched_at, direction) WHERE voided_at IS NULL DO NOTHING
-    RETURNING employee_id, punched_at"""),
+    RETURNING employee_id, punched_at, direction, id"""),
 )
 _INSERT_UNMATCHED: Final = Query(
     "punch_insert_unmatched",
@@ -108,10 +108,19 @@ class BadgePunch(Row, frozen=True, array_like=True):
     client_event_id: str | None
 
 
-class Recorded(Row, frozen=True, array_like=True):
-    """What came of a device's punches: the new ones as (employee, instant), and how many were known or unmatched."""
+class NewPunch(Row, frozen=True, array_like=True):
+    """A punch of a device that was added; `index` is where it stood in the list."""
 
-    new: tuple[tuple[EmployeeId, datetime], ...]
+    employee_id: EmployeeId
+    punched_at: datetime
+    id: PunchId
+    index: int
+
+
+class Recorded(Row, frozen=True, array_like=True):
+    """What came of a device's punches: the new ones, and how many were known or unmatched."""
+
+    new: tuple[NewPunch, ...]
     duplicates: int
     unmatched: int
 
@@ -142,6 +151,15 @@ async def _as_it_was(
     [facts] = await employee_facts(connection, [employee_id], first, last)
     until = msgspec.structs.replace(facts, punches=[punch for punch in facts.punches if punch.at <= at])
     return [seen for day in work_days(until, company, first, last, at) if (seen := day.sighting) is not None]
+
+
+async def dates_of(connection: WriteConnection, punch: PunchRow) -> set[date]:
+    """The dates whose punches would be others without a punch that counts."""
+    day = punch.punched_at.date()
+    first, last = day - timedelta(days=3), day + timedelta(days=2)
+    company = await company_facts(connection, first, last)
+    [facts] = await employee_facts(connection, [punch.employee_id], first, last)
+    return dates_touched(facts, company, punch.id, first, last)
 
 
 async def insert_punch(
@@ -183,7 +201,12 @@ async def record_device_punches(connection: WriteConnection, device_id: int, pun
         instants=[punch.punched_at for punch in unmatched],
         directions=[punch.direction.value for punch in unmatched],
     )
-    return Recorded(tuple((row[0], row[1]) for row in new), len(punches) - len(new) - kept, kept)
+    index_by_fact = {
+        (employee_by_badge.get(punch.badge_no), punch.punched_at, punch.direction): index
+        for index, punch in reversed([*enumerate(punches)])
+    }
+    added = tuple(NewPunch(row[0], row[1], row[3], index_by_fact[row[0], row[1], row[2]]) for row in new)
+    return Recorded(added, len(punches) - len(new) - kept, kept)
 
 
 async def _fresh(

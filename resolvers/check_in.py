@@ -9,8 +9,8 @@ import strawberry
 from strawberry import UNSET
 
 from db.connection import WriteConnection
-from db.days import after_latest, derive_days, lock_employees
-from db.punch_writes import insert_punch, presence_at
+from db.days import Derivation, after_latest, derive_days, lock_employees
+from db.punch_writes import dates_of, insert_punch, next_instant, presence_at
 from db.rows import DayRow, EmployeeRow, PunchRow
 from domain.attendance.work_days import zone
 from domain.enums import PresenceState, PunchDirection, PunchSource
@@ -29,6 +29,7 @@ from resolvers.inputs import ID
 from resolvers.retries import Kept, Request, changed_once
 
 CLOCK_MARGIN: Final = timedelta(minutes=2)
+SAME_SECOND: Final = timedelta(microseconds=999_999)
 OWN_DELAY: Final = timedelta(days=1)
 MANAGED_DELAY: Final = timedelta(days=400)
 LONGEST_NOTE: Final = 500
@@ -52,7 +53,7 @@ Check: TypeAlias = Annotated[CheckInput, strawberry.argument(description="The ch
 
 
 class Punched(msgspec.Struct, frozen=True):
-    """What a punch came to: itself and, unless the rules give it to none, its day."""
+    """What a punch came to: itself and, unless it belongs to none, its day; of a voided one the day that shows it."""
 
     punch_id: int
     employee_id: int
@@ -70,6 +71,11 @@ class CheckPayload(Checked, frozen=True):
     """The punch with its day, or what was wrong."""
 
     user_errors: list[UserErrorValue]
+
+    @property
+    def unattributed(self) -> bool:
+        """Whether the punch counts and yet belongs to no day."""
+        return self.punch is not None and not self.punch.voided and self.day is None
 
 
 KEPT: Final = Kept(Punched, Checked)
@@ -90,6 +96,7 @@ async def _check(context: Context, mutation: str, input_: CheckInput, direction:
         employee = await _employee(context, input_)
         at = _instant(context, input_, employee)
         await lock_employees(connection, [employee.id])
+        at = await next_instant(connection, employee.id, at, SAME_SECOND if given(input_.at) else CLOCK_MARGIN)
         _check_employment(employee, at, direction)
         await _check_presence(connection, employee, at, direction)
         punch = await insert_punch(
@@ -104,18 +111,23 @@ async def _check(context: Context, mutation: str, input_: CheckInput, direction:
             note=_note(input_),
             outside=await _is_outside(context, input_, employee),
         )
-        return await derive_around(connection, context, punch)
+        derived = await derive_around(connection, context, punch, "input.at")
+        return Punched(punch.id, punch.employee_id, derived.date_by_punch.get(punch.id))
 
     request = Request(mutation, input_, given(input_.client_event_id), "input.clientEventId")
     return await changed_punch(context, request, work)
 
 
-async def derive_around(connection: WriteConnection, context: Context, punch: PunchRow) -> Punched:
-    """Derive the days that a punch can belong to, and say which one it went to."""
+async def derive_around(connection: WriteConnection, context: Context, punch: PunchRow, where: str) -> Derivation:
+    """Derive the days that a punch can belong to; a punch that would change a locked one is a problem at `where`."""
     day, ids = punch.punched_at.date(), [punch.employee_id]
     first = await after_latest(connection, ids, day - 2 * ONE_DAY)
     derived = await derive_days(connection, ids, first, day + ONE_DAY, context.now(), beside=True)
-    return Punched(punch.id, punch.employee_id, derived.date_by_punch.get(punch.id))
+    if derived.locked:
+        locked = {date for date in await dates_of(connection, punch) if (punch.employee_id, date) in derived.locked}
+        if locked:
+            raise problem(ErrorCode.PERIOD_LOCKED, where, f"the day {min(locked)} is locked with its pay period")
+    return derived
 
 
 async def changed_punch(

@@ -1,6 +1,6 @@
 """Punches of punch clocks, many at once, in any order and as often as they like."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import Annotated, Final, TypeAlias
 
@@ -9,16 +9,25 @@ import strawberry
 from strawberry import UNSET
 
 from db.connection import WriteConnection
-from db.days import after_latest, derive_days
+from db.days import Derivation, after_latest, derive_days
 from db.devices import device_by_code
-from db.punch_writes import BadgePunch, record_device_punches
+from db.punch_writes import BadgePunch, NewPunch, record_device_punches
 from db.rows import DeviceRow
 from domain.enums import PunchDirection
 from domain.errors import ErrorCode, UserProblem
-from domain.ids import EmployeeId
 from domain.periods import ONE_DAY
 from resolvers.arguments import given
-from resolvers.changes import Problems, UserErrorValue, changed, forbidden, invalid, not_found, problem, shown
+from resolvers.changes import (
+    Problems,
+    UserErrorValue,
+    changed,
+    forbidden,
+    invalid,
+    not_found,
+    problem,
+    shown,
+    user_error,
+)
 from resolvers.context import Context, Info
 from resolvers.inputs import ID
 
@@ -50,17 +59,16 @@ class RecordPunchesInput:
 DevicePunches: TypeAlias = Annotated[RecordPunchesInput, strawberry.argument(description="The device and its punches.")]
 
 
-class Counts(msgspec.Struct, frozen=True):
-    """How many punches were new, known, and of badges that nobody has."""
+class RecordPunchesPayload(msgspec.Struct, frozen=True):
+    """How many punches were new, known, and of badges that nobody has; or what was wrong: then none is recorded.
+
+    Only of a locked day it is said as well when a punch is recorded: the punch is kept, the day stays as it is.
+    """
 
     accepted: int = 0
     duplicates: int = 0
     unmatched: int = 0
-
-
-class RecordPunchesPayload(Counts, frozen=True):
-    """What came of the punches, or what was wrong: then none is recorded."""
-
+    locked: int = 0
     user_errors: list[UserErrorValue] = []
 
 
@@ -68,28 +76,41 @@ async def record_punches(info: Info, input: DevicePunches) -> RecordPunchesPaylo
     """Record the punches of a device and derive the days that they belong to."""
     context = info.context
 
-    async def work(connection: WriteConnection) -> Counts:
+    async def work(connection: WriteConnection) -> RecordPunchesPayload:
         device = await _device(context, connection, input.device_code)
         punches = _punches(context, input)
         recorded = await record_device_punches(connection, device.id, punches)
+        locked: list[UserProblem] = []
         for cluster in _clusters(recorded.new):
-            ids = {employee for employee, _ in cluster}
-            first = await after_latest(connection, ids, cluster[0][1].date() - 2 * ONE_DAY)
-            await derive_days(connection, ids, first, cluster[-1][1].date() + ONE_DAY, context.now(), beside=True)
-        return Counts(len(recorded.new), recorded.duplicates, recorded.unmatched)
+            ids = {punch.employee_id for punch in cluster}
+            first = await after_latest(connection, ids, cluster[0].punched_at.date() - 2 * ONE_DAY)
+            last = cluster[-1].punched_at.date() + ONE_DAY
+            derived = await derive_days(connection, ids, first, last, context.now(), beside=True)
+            locked += _of_locked_days(cluster, derived)
+        counts = len(recorded.new), recorded.duplicates, recorded.unmatched, len(locked)
+        return RecordPunchesPayload(*counts, [user_error(problem) for problem in locked])
 
-    counts, problems = await changed(context, work)
-    return RecordPunchesPayload(**msgspec.structs.asdict(counts or Counts()), user_errors=problems)
+    payload, problems = await changed(context, work)
+    return payload or RecordPunchesPayload(user_errors=problems)
 
 
-def _clusters(new: Iterable[tuple[EmployeeId, datetime]]) -> list[list[tuple[EmployeeId, datetime]]]:
+def _clusters(new: Iterable[NewPunch]) -> list[list[NewPunch]]:
     """Punches by time, apart where nobody punched for days: a stray old one must not have months derived again."""
-    found: list[list[tuple[EmployeeId, datetime]]] = []
-    for punch in sorted(new, key=lambda one: one[1]):
-        if not found or punch[1] - found[-1][-1][1] > APART:
+    found: list[list[NewPunch]] = []
+    for punch in sorted(new, key=lambda one: one.punched_at):
+        if not found or punch.punched_at - found[-1][-1].punched_at > APART:
             found.append([])
         found[-1].append(punch)
     return found
+
+
+def _of_locked_days(cluster: Iterable[NewPunch], derived: Derivation) -> Iterator[UserProblem]:
+    """What to tell of punches whose days stay as they are."""
+    for punch in sorted(cluster, key=lambda one: one.index):
+        day = derived.date_by_punch.get(punch.id) or derived.shown_on.get(punch.id)
+        if day is not None and (punch.employee_id, day) in derived.locked:
+            told = f"recorded, but the day {day} is locked with its pay period and stays as it is"
+            yield problem(ErrorCode.PERIOD_LOCKED, f"input.punches[{punch.index}].at", told)
 
 
 async def _device(context: Context, connection: WriteConnection, code: str) -> DeviceRow:

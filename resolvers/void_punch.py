@@ -34,10 +34,11 @@ async def void(info: Info, id: PunchToVoid, reason: Reason) -> CheckPayload:
         if punch.voided:  # such punches are shown on their own date
             employee = await context.must(employee_by_id, punch.employee_id)
             return Punched(punch.id, employee.id, punch.punched_at.astimezone(zone(employee.time_zone)).date())
-        before = await derive_around(connection, context, punch)
+        before = await derive_around(connection, context, punch, "id")
         await void_punch(connection, punch, viewer.user_id, why, context.now())
-        await derive_around(connection, context, punch)
-        return before
+        await derive_around(connection, context, punch, "id")
+        shown_on = before.date_by_punch.get(punch.id) or before.shown_on.get(punch.id)
+        return Punched(punch.id, punch.employee_id, shown_on)
 
     return await changed_punch(context, Request("voidPunch", [id, reason], None), work)
 

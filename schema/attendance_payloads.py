@@ -16,7 +16,13 @@ WRONG = "What was wrong; empty when all went well."
 class CheckPayload:
     is_type_of = rows_of(check_in.CheckPayload)
     punch: Punch | None = strawberry.field(description="The punch.")
-    day: AttendanceDay | None = strawberry.field(description="The day that it belongs to; null in no window.")
+    day: AttendanceDay | None = strawberry.field(
+        description="The day that it belongs to; null for a punch in no window. A voided one: the day that shows it."
+    )
+    unattributed: bool = strawberry.field(
+        description="Whether the punch is in no window of any shift and so belongs to no day: "
+        "presence follows it, no figure does."
+    )
     user_errors: list[UserError] = strawberry.field(description=WRONG)
 
 
@@ -26,7 +32,12 @@ class RecordPunchesPayload:
     accepted: int = strawberry.field(description="How many were new.")
     duplicates: int = strawberry.field(description="How many were known already.")
     unmatched: int = strawberry.field(description="How many are kept because nobody has their badge yet.")
-    user_errors: list[UserError] = strawberry.field(description=WRONG)
+    locked: int = strawberry.field(
+        description="How many of the new ones are of locked days, which stay as they are; `userErrors` names each."
+    )
+    user_errors: list[UserError] = strawberry.field(
+        description="What was wrong: then none is recorded. Only beside PERIOD_LOCKED all are."
+    )
 
 
 @strawberry.type(description="The days that were decided.")

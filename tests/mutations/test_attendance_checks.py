@@ -65,6 +65,7 @@ async def test_a_check_in_is_a_punch_of_the_day(fresh_rig: Rig) -> None:
             "overridden": False,
             "version": 2,
         },
+        "unattributed": False,
     }
     after = await contents(fresh_rig)
     changed = {name for name in after if after[name] != before.get(name)}
@@ -92,6 +93,23 @@ async def test_a_check_out_between_punches_is_judged_by_what_was_before_it(fresh
     assert back["day"]["firstIn"] == {"local": "2026-03-17T08:55"}
     again = await answer(fresh_rig, "checkIn", HR, employeeId=employee(ADA), at="2026-03-17T04:15:00Z")
     assert [wrong["code"] for wrong in again["userErrors"]] == ["ALREADY_CHECKED_IN"]
+    await check_days(fresh_rig)
+
+
+@pytest.mark.parametrize("explicit", [{}, {"at": "2026-03-17T04:00:00Z"}], ids=["now", "at the same second"])
+async def test_checks_within_a_second_count_in_the_order_in_which_they_were_made(
+    fresh_rig: Rig, explicit: dict[str, str]
+) -> None:
+    """Also when the clocks of two machines disagree by some seconds."""
+    viewer, alex = await fresh_rig.viewer(HR), {"id": employee(ALEX)}
+    for number, field in enumerate(("checkIn", "checkOut", "checkIn", "checkOut", "checkIn")):
+        found = await done(fresh_rig, field, HR, employeeId=employee(ALEX), **explicit)
+        assert found["punch"]["direction"] == ("OUT" if number % 2 else "IN")
+        fresh_rig.clock.forward(seconds=-number)
+        presence = (await fresh_rig.data(PRESENCE, alex, viewer))["employee"]["presence"]
+        assert presence["state"] == found["punch"]["direction"]
+    sql = "SELECT direction FROM punch WHERE employee_id = 5 AND punched_at >= '2026-03-17T03:00Z' ORDER BY punched_at"
+    assert await fresh_rig.records(sql) == [("IN",), ("OUT",), ("IN",), ("OUT",), ("IN",)]
     await check_days(fresh_rig)
 
 

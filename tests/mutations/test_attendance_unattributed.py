@@ -49,7 +49,7 @@ async def test_whoever_checks_in_is_in(
     several = await in_now(fresh_rig)
     assert await presence(fresh_rig, who) == (before, None)
     found = await done(fresh_rig, "checkIn", user, employeeId=employee(who))
-    assert found["day"] is None
+    assert (found["day"], found["unattributed"]) == (None, True)
     assert await presence(fresh_rig, who) == ("IN", f"2026-03-{in_at}")
     assert await in_now(fresh_rig) == several + 1
     again = await refused(fresh_rig, "checkIn", user, employeeId=employee(who))
