@@ -71,25 +71,25 @@ class Server:
 
     async def mget(self, names: Sequence[str]) -> Answer:
         """The values of many keys in one round trip."""
-        return await self._ask("MGET", *names)
+        return await self.ask("MGET", *names)
 
     async def delete(self, names: Sequence[str]) -> Answer:
         """Delete keys; how many there were."""
-        return await self._ask("DEL", *names)
+        return await self.ask("DEL", *names)
 
     async def run(self, script: str, keys: Sequence[str], arguments: Sequence[Any]) -> Answer:
         """Run one of the scripts in cache/lua."""
         rest = (len(keys), *keys, *arguments)
         try:
-            return await self._ask("EVALSHA", SHA[script], *rest)
+            return await self.ask("EVALSHA", SHA[script], *rest)
         except CacheUnreachable as error:
             if not isinstance(error.__cause__, NoScriptError):
                 raise
-            return await self._ask("EVAL", LUA[script], *rest)
+            return await self.ask("EVAL", LUA[script], *rest)
 
     async def clock_ms(self) -> Answer:
         """The server's own clock: no other clock is ever compared with its deadlines."""
-        run_id, (seconds, microseconds) = await self._ask("TIME")
+        run_id, (seconds, microseconds) = await self.ask("TIME")
         return Answer(run_id, int(seconds) * 1000 + int(microseconds) // 1000)
 
     async def close(self) -> None:
@@ -108,7 +108,8 @@ class Server:
         text = info.decode() if isinstance(info, bytes) else str(info)
         self._run_ids[connection] = next(line[7:] for line in text.splitlines() if line.startswith("run_id:"))
 
-    async def _ask(self, *command: Any) -> Answer:
+    async def ask(self, *command: Any) -> Answer:
+        """The answer to any command; raises CacheUnreachable."""
         try:
             with self.breaker.attempt():
                 answer = await self._answered(command)

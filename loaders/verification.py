@@ -9,6 +9,7 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
+from datetime import timedelta
 from typing import Any, Final, Literal
 
 import msgspec
@@ -24,6 +25,7 @@ from domain.errors import Unavailable
 from loaders.batch import Batch
 from telemetry.counters import count
 
+CONFIRMED_AFTER: Final = timedelta(milliseconds=250)
 MOST_LOGGED: Final = 50
 
 Verdict = Literal["same", "different", "overtaken"]
@@ -69,6 +71,9 @@ async def verdict_on(database: Database, cache: SecondLevelCache, sample: Served
 async def verified(database: Database, cache: SecondLevelCache, kind: str, sample: Served) -> Verdict:
     """Compare, and raise the alarm when the cache was wrong; `kind` is the label of the metric."""
     verdict = await verdict_on(database, cache, sample)
+    if verdict == "different":  # a replica may have shown a commit that the primary does not show yet
+        await asyncio.sleep(CONFIRMED_AFTER.total_seconds())
+        verdict = await verdict_on(database, cache, sample)
     count("cache_verified", verdict)
     if verdict == "different":
         count("cache_stale", kind)

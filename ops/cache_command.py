@@ -1,10 +1,14 @@
 """`rollcall cache`: whether the second-level cache is usable, and what it is worth."""
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
+import orjson
 import typer
+from msgspec.structs import asdict
 
+from ops.cache_checks import Outcome, checked
+from ops.cache_entries import inspected, invalidated, opened, over_both, over_cache, server_of, verified_all
 from ops.installation import Installation
 from ops.status_client import StatusPort
 from ops.terminal import (
@@ -24,6 +28,9 @@ from web.settings import Settings
 
 cache = typer.Typer(help="The second-level cache: is it usable, what is it worth.", no_args_is_help=True)
 OLD_OUTBOX_S: Final = 5.0
+MOST_ENTRIES: Final = 10_000
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what it would do.")]
+MostEntries = Annotated[int, typer.Option(min=1, help="Look at so many entries at most.")]
 
 
 @cache.command()
@@ -58,6 +65,89 @@ def stats(as_json: AsJson = False) -> None:
     if servers["redis"]["up"]:
         redis = servers["redis"]
         screen.print(f"memory: {mebibytes(redis['used_memory_bytes'])} in {shown(redis['keys'])} keys")
+
+
+@cache.command("test-core")
+def test_core(as_json: AsJson = False) -> None:
+    """Try every promise of the cache on the configured Redis, beside what is stored; exits 1 when one is broken."""
+
+    async def work(settings: Settings) -> list[Outcome]:
+        async with opened(settings) as of_settings:
+            assert of_settings.server is not None
+            return await checked(lambda: server_of(settings), of_settings.server.prefix)
+
+    outcomes = run(work)
+    broken = [outcome.check for outcome in outcomes if outcome.error]
+    if as_json:
+        print_json({"kept": not broken, "broken": broken, "checks": [asdict(outcome) for outcome in outcomes]})
+    else:
+        rows = [(o.check, "broken" if o.error else "kept", f"{o.ms:.0f} ms", o.error or o.note) for o in outcomes]
+        console().print(table("", ("check", "", ">took", ""), rows))
+    if broken:
+        raise typer.Exit(FAILED)
+
+
+@cache.command()
+def inspect(
+    key: Annotated[str, typer.Argument(help="A name in Redis, employee:42 for the entry of a lookup, or a tag.")],
+    as_json: AsJson = False,
+) -> None:
+    """An entry with its key, value, tags and stamps, and why it is not served; or the stamp of a tag."""
+    found = run(over_cache(lambda of_settings: inspected(of_settings, key)))
+    if as_json:
+        print_json(found)
+        return
+    screen, tags = console(), found.get("tags", {})
+    screen.print(table("", ("", ""), [(name, _text(value)) for name, value in found.items() if name != "tags"]))
+    if tags:
+        stamps = [(tag, of["stored"], of["now"]) for tag, of in tags.items()]
+        screen.print(table("Stamps", ("tag", "stored with", "now"), stamps))
+
+
+@cache.command()
+def invalidate(
+    tags: Annotated[list[str], typer.Argument(metavar="TAG…", help="employee.id=42; a table for all of its tags.")],
+    most: MostEntries = MOST_ENTRIES,
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+) -> None:
+    """Make what rests on tags unusable, on every worker; exits 1 when a stamp is still the same afterwards.
+
+    Needed only after changes that no trigger could see: all others invalidate by themselves.
+    """
+    found = run(over_cache(lambda of_settings: invalidated(of_settings, tags, most, dry_run=dry_run)))
+    if as_json:
+        print_json(found)
+    elif dry_run:
+        console().print(
+            f"would restamp {len(tags)} tags; of {found['looked_at']:,} entries {found['entries']:,} rest on them"
+        )
+    else:
+        console().print(
+            f"{found['restamped']} of {len(tags)} tags have new stamps;"
+            f" of {found['looked_at']:,} entries {found['entries']:,} rested on them"
+        )
+    if found.get("unchanged"):
+        typer.echo(f"still the same: {', '.join(found['unchanged'])}", err=True)
+        raise typer.Exit(FAILED)
+
+
+@cache.command()
+def verify(most: MostEntries = MOST_ENTRIES, dry_run: DryRun = False, as_json: AsJson = False) -> None:
+    """Compare what is stored with PostgreSQL; what differs is made unusable, and the command exits 1."""
+    found = run(over_both(lambda database, of_settings: verified_all(database, of_settings, most, dry_run=dry_run)))
+    if as_json:
+        print_json(found)
+    else:
+        screen = console()
+        screen.print(table("", ("loader", ">entries"), list(found["loaders"].items())))
+        screen.print(
+            ", ".join(f"{number:,} {verdict}" for verdict, number in found["verdicts"].items()) or "no entries"
+        )
+        for name in found["stale"]:
+            screen.print(f"stale: {name}{'' if dry_run else ' (made unusable)'}")
+    if found["stale"]:
+        raise typer.Exit(FAILED)
 
 
 def problems(servers: Mapping[str, Any]) -> list[str]:
@@ -96,6 +186,10 @@ def _rows(servers: Mapping[str, Any]) -> list[tuple[str, str, str]]:
         ("fence", f"{redis.get('fence_s', 0):g} s left", "0: the cache is off"),
         ("outbox", f"{shown(database.get('outbox_rows'))} waiting", "drained every 250 ms"),
     ]
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else orjson.dumps(value).decode()
 
 
 def _state(server: Mapping[str, Any]) -> str:

@@ -1,0 +1,240 @@
+"""The work of `rollcall cache inspect`, `invalidate` and `verify`: one entry, some tags, everything that is stored."""
+
+import logging
+import sys
+from collections import Counter, defaultdict
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any, Final, TypeVar
+
+import structlog
+
+from cache.entries import Entries, Entry, Stamp, shown
+from cache.second_level import HELD, SecondLevelCache, dependencies
+from cache.server import CacheUnreachable, Server
+from db.database import Database
+from db.tags import tags_by_table
+from domain.errors import RollcallError
+from loaders.batch import Batch
+from loaders.catalogue import batch_of, batches, key_of
+from loaders.verification import served, verdict_on, verified
+from ops.terminal import NotReachable
+from web.environment import SettingsError
+from web.settings import Settings
+from web.stores import open_cache, open_database
+
+T = TypeVar("T")
+MOST_SHOWN: Final = 50
+
+
+@asynccontextmanager
+async def opened(settings: Settings) -> AsyncIterator[SecondLevelCache]:
+    """The cache that the settings name; what Redis refuses or leaves unanswered ends the command."""
+    if not settings.cache.enabled or settings.redis.shared_url is None:
+        raise SettingsError("the cache is off: set REDIS_URL, and CACHE=on")
+    cache = open_cache(settings)
+    try:
+        with _alarms_alone():
+            yield cache
+    except CacheUnreachable as error:
+        raise NotReachable(f"Redis does not answer, or refuses: {error}") from None
+    finally:
+        await cache.close()
+
+
+@contextmanager
+def _alarms_alone() -> Iterator[None]:
+    """Log errors to standard error and nothing else: standard output is the answer of the command."""
+    before = structlog.get_config()
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR),
+        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
+    )
+    try:
+        yield
+    finally:
+        structlog.configure(**before)
+
+
+def server_of(settings: Settings) -> Server:
+    """A connection of its own to the Redis of the settings."""
+    server = open_cache(settings).server
+    assert server is not None
+    return server
+
+
+def over_cache(
+    work: Callable[[SecondLevelCache], Coroutine[Any, Any, T]],
+) -> Callable[[Settings], Coroutine[Any, Any, T]]:
+    """Work that needs nothing but the cache."""
+
+    async def whole(settings: Settings) -> T:
+        async with opened(settings) as cache:
+            return await work(cache)
+
+    return whole
+
+
+def over_both(
+    work: Callable[[Database, SecondLevelCache], Coroutine[Any, Any, T]],
+) -> Callable[[Settings], Coroutine[Any, Any, T]]:
+    """Work that compares the cache with the database."""
+
+    async def whole(settings: Settings) -> T:
+        async with opened(settings) as cache:
+            database = open_database(settings)
+            try:
+                return await work(database, cache)
+            finally:
+                await database.close()
+
+    return whole
+
+
+async def inspected(cache: SecondLevelCache, name: str) -> Mapping[str, Any]:
+    """Everything about an entry, or about the stamp of a tag."""
+    entries = Entries(cache)
+    bare = name.removeprefix(cache.entry_prefix)
+    if ":" not in bare:
+        return {"tag": bare, "stamp": _shown_stamp((await entries.stamps([bare]))[bare])}
+    namespace, _, rest = bare.partition(":")
+    if namespace in batches():  # employee:42 for the entry of this version of the code
+        bare = f"{batches()[namespace].policy.prefix}{rest}"
+    try:
+        entry = await entries.entry(bare)
+    except ValueError:
+        return {"entry": bare, "usable": False, "why": ["it does not decode: it counts as a miss"]}
+    if entry is None:
+        raise RollcallError(f"KEY: needed the name of an entry or a tag, got {name!r}: there is no such entry")
+    return await _described(entries, bare, entry)
+
+
+async def _described(entries: Entries, name: str, entry: Entry) -> Mapping[str, Any]:
+    batch, fence = batch_of(name), await entries.fence()
+    found: dict[str, Any] = {"entry": name, "size_bytes": entry.size_bytes, "life_s": entry.life_s}
+    if batch is None:
+        return found | {
+            "usable": False,
+            "why": ["it is of another version of the code"],
+            "key": shown(entry.key),
+            "value": shown(entry.value),
+        }
+    key = key_of(batch, entry.key)
+    tags = dependencies(batch.policy.tags(key))
+    now = await entries.raw_stamps(tags)
+    why = _why_not(fence, entry, tags, now)
+    return found | {
+        "usable": not why,
+        "why": why,
+        "loader": batch.policy.namespace,
+        "kind": batch.policy.kind,
+        "key": shown(entry.key),
+        "value": shown(entry.value),
+        "tags": {
+            tag: {"stored": was.decode(), "now": None if stamp is None else stamp.decode()}
+            for tag, was, stamp in zip(tags, entry.stamps, now, strict=True)
+        },
+    }
+
+
+def _why_not(fence: bytes | None, entry: Entry, tags: Sequence[str], now: Sequence[bytes | None]) -> list[str]:
+    """Why an entry is not served."""
+    found = []
+    if fence is None:
+        found.append("the fence has lapsed: the cache is off")
+    elif fence != entry.fence:
+        found.append("it was stored in another epoch")
+    for tag, was, stamp in zip(tags, entry.stamps, now, strict=True):
+        if stamp is None:
+            found.append(f"{tag} has no stamp any more")
+        elif HELD in stamp:
+            found.append(f"{tag} is held by a writer")
+        elif stamp != was:
+            found.append(f"{tag} has changed since")
+    return found
+
+
+def _shown_stamp(stamp: Stamp | None) -> Mapping[str, Any] | None:
+    if stamp is None:
+        return None
+    return {"nonce": stamp.nonce, "held_by": list(stamp.holders), "life_s": stamp.life_s}
+
+
+async def invalidated(cache: SecondLevelCache, tags: Sequence[str], most: int, *, dry_run: bool) -> Mapping[str, Any]:
+    """Give tags new stamps, and read them back; how many entries rested on them."""
+    _check_tags(tags)
+    entries = Entries(cache)
+    before = await entries.raw_stamps(tags)
+    found = {"tags": list(tags), "dry_run": dry_run, **await _resting_on(entries, set(tags), most)}
+    if dry_run:
+        return found
+    await cache.restamp(tags)
+    after = await entries.raw_stamps(tags)
+    unchanged = [tag for tag, was, now in zip(tags, before, after, strict=True) if now is None or now == was]
+    return found | {"restamped": len(tags) - len(unchanged), "unchanged": unchanged}
+
+
+def _check_tags(tags: Iterable[str]) -> None:
+    known = {tag.subject for of_table in tags_by_table().values() for tag in of_table}
+    for tag in tags:
+        if tag.partition(".")[0] not in known:
+            raise SettingsError(
+                f"TAG: needed a tag like employee.id=42, or a table for all of its tags, got {tag!r};"
+                f" tables: {', '.join(sorted(known))}"
+            )
+
+
+async def _resting_on(entries: Entries, tags: set[str], most: int) -> dict[str, int]:
+    """How many of the entries (the first `most` of them) rest on any of the tags."""
+    looked = found = 0
+    async for names in entries.names(most):
+        for name in names:
+            looked += 1
+            batch, entry = batch_of(name), await _entry(entries, name)
+            if batch is not None and entry is not None:
+                found += not tags.isdisjoint(dependencies(batch.policy.tags(key_of(batch, entry.key))))
+    return {"entries": found, "looked_at": looked}
+
+
+async def _entry(entries: Entries, name: str) -> Entry | None:
+    try:
+        return await entries.entry(name)
+    except ValueError:
+        return None
+
+
+async def verified_all(database: Database, cache: SecondLevelCache, most: int, *, dry_run: bool) -> Mapping[str, Any]:
+    """Compare what is stored and would be served with the database; what differs is made unusable."""
+    entries = Entries(cache)
+    verdicts: Counter[str] = Counter()
+    by_loader: defaultdict[str, int] = defaultdict(int)
+    stale: list[str] = []
+    async for names in entries.names(most):
+        for name in names:
+            batch, entry = batch_of(name), await _entry(entries, name)
+            verdict = "unusable"
+            if batch is not None and entry is not None:
+                verdict = await _verdict(database, cache, batch, key_of(batch, entry.key), dry_run=dry_run)
+                by_loader[batch.policy.namespace] += 1
+            verdicts[verdict] += 1
+            if verdict == "different":
+                stale.append(name)
+    return {
+        "entries": verdicts.total(),
+        "verdicts": dict(sorted(verdicts.items())),
+        "loaders": dict(sorted(by_loader.items())),
+        "stale": stale[:MOST_SHOWN],
+        "dry_run": dry_run,
+    }
+
+
+async def _verdict(
+    database: Database, cache: SecondLevelCache, batch: Batch[Any, Any], key: Any, *, dry_run: bool
+) -> str:
+    reading = await cache.read(batch.policy, [key])
+    if reading.ticket is None or key not in reading.hits:
+        return "unusable"
+    sample = served(batch, key, reading.hits[key], reading.ticket)
+    if dry_run:
+        return await verdict_on(database, cache, sample)
+    return await verified(database, cache, batch.policy.namespace, sample)

@@ -1,0 +1,103 @@
+"""What an installation asks of its Redis: few commands, an end for every key, flat memory whatever is written."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cache.commands import COMMANDS
+from cache.second_level import SecondLevelCache
+from cache.server import LUA, CacheUnreachable, Server
+from db.embedded.lease import CHECKOUT
+from loaders.unit_of_work import unit_of_work
+from ops.cache_checks import CHECKS, Broken, Core, checked
+from tests.coherence.valkey import Valkey
+from tests.coherence.worker import PATIENT, RENAME, Worker
+
+PAGE = CHECKOUT / "docs" / "operate" / "commands.md"
+WRITES = 20_000
+
+
+@pytest.fixture
+def restricted(valkey: Valkey) -> Iterator[str]:
+    """The address of a Valkey for the user that the page describes."""
+    [line] = re.findall(r"^ACL SETUSER rollcall .*$", PAGE.read_text(), re.MULTILINE)
+    valkey.ask(line.replace("PASSWORD", "secret").replace("~rollcall:*", "~test:*"))
+    yield f"unix://rollcall:secret@{valkey.path}"
+
+
+def server(url: str) -> Server:
+    """A patient client."""
+    return Server(url, PATIENT, prefix="test")
+
+
+async def test_the_user_of_the_page_can_do_everything(restricted: str, worker: Worker) -> None:
+    worker.cache = SecondLevelCache(server(restricted), "test")
+    assert await worker.drain()
+    assert await worker.name() == "name 1" and await worker.from_cache()
+    await worker.rename("ours")
+    assert await worker.name() == "ours" and await worker.from_cache()
+    await worker.psql("UPDATE employee SET full_name = 'theirs' WHERE id = 1 RETURNING id")
+    assert await worker.drain()
+    assert await worker.name() == "theirs"
+    await worker.cache.close()
+    outcomes = await checked(lambda: server(restricted), "test")
+    assert {outcome.check: outcome.error for outcome in outcomes} == dict.fromkeys(CHECKS, "")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+async def test_each_command_of_the_page_is_needed(restricted: str, valkey: Valkey, command: str) -> None:
+    valkey.ask(f"ACL SETUSER rollcall -{command.lower()}")
+    core = Core(lambda: server(restricted), "test")
+    try:
+        with pytest.raises((Broken, CacheUnreachable), match="may not run .*" + ("" if command == "INFO" else command)):
+            await CHECKS["commands"](core)
+    finally:
+        await core.ours.close()
+        await core.other.close()
+
+
+def test_the_page_lists_what_is_sent_and_nothing_else() -> None:
+    [line] = re.findall(r"^ACL SETUSER rollcall .*$", PAGE.read_text(), re.MULTILINE)
+    assert {word[1:].upper() for word in line.split() if word.startswith("+")} == set(COMMANDS)
+    in_scripts = {name for lua in LUA.values() for name in re.findall(r"redis\.call\('([A-Z]+)'", lua)}
+    assert in_scripts <= set(COMMANDS)
+    sent = {
+        name
+        for path in [*Path(CHECKOUT, "cache").glob("*.py"), *Path(CHECKOUT, "ops").glob("*.py")]
+        for name in re.findall(r"""\.ask\("([A-Z]+)""", path.read_text())
+    }
+    assert sent <= set(COMMANDS) and "SCAN" in sent
+
+
+async def test_memory_stays_flat_however_much_is_written(worker: Worker, valkey: Valkey) -> None:
+    """Every key has an end, and a tag that is written again takes the place of what it had before."""
+    tags = [f"attendance_day.employee_id={number}&month=2026-03" for number in range(200)]
+
+    async def write(writes: int) -> None:
+        home = await worker.cache.home()
+        for number in range(writes // 100):
+            touched = [tags[(number * 7 + place) % len(tags)] for place in range(100)]
+            assert await worker.cache.hold(f"9-{number}", touched, home)
+            await worker.cache.release(f"9-{number}", touched)
+
+    await write(2_000)
+    with valkey.client as client:
+        before, keys = client.info("memory")["used_memory"], client.dbsize()
+        await write(WRITES)
+        assert client.dbsize() == keys
+        assert abs(client.info("memory")["used_memory"] - before) < 100_000
+        assert [name for name in client.scan_iter() if client.pttl(name) < 0] == []
+
+
+async def test_transactions_leave_nothing_behind_in_either_server(worker: Worker, valkey: Valkey) -> None:
+    for number in range(50):
+        async with unit_of_work(worker.database, worker.cache) as unit:
+            await unit.connection.execute(RENAME, name=f"n{number}", id=1)
+    with valkey.client as client:
+        keys = client.dbsize()
+        await worker.rename("last")
+        assert await worker.drain()
+        assert client.dbsize() == keys
+    assert await worker.psql("SELECT count(*) FROM cache_outbox") == [(0,)]
