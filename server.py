@@ -41,7 +41,7 @@ def application(settings: Settings) -> "Starlette":
     from web.graphiql_routes import DemoUser, graphiql_routes
     from web.resources import Resources
 
-    resources = Resources(settings, known_passwords=set() if settings.server.loopback else {DEMO_PASSWORD})
+    resources = Resources(settings, known_passwords={DEMO_PASSWORD})
     routes = resources.routes()
     if settings.http.graphiql:
         shows_demo = settings.server.demo == "on" and settings.server.loopback

@@ -20,6 +20,7 @@ from web.execution import ContextFactory, Execution
 from web.graphql_http import GraphQLEndpoint
 from web.health import ReadinessCheck, health_routes
 from web.hosts import LOCAL_NAMES, AllowedHosts
+from web.proxies import TrustedProxies
 from web.responses import problem_of_http, problem_of_rollcall
 from web.settings import Settings
 
@@ -58,7 +59,9 @@ def create_app(
 
 def layers(settings: Settings) -> Sequence[Middleware]:
     """What every request passes, outermost first."""
-    around = [Middleware(Envelope, body_bytes=settings.limits.body_bytes)]
+    networks = settings.http.trusted_networks
+    around = [Middleware(TrustedProxies, networks=networks)] if networks else []
+    around.append(Middleware(Envelope, body_bytes=settings.limits.body_bytes))
     hosts = settings.http.allowed_hosts or (LOCAL_NAMES if settings.server.loopback else ("*",))
     if "*" not in hosts:
         around.append(Middleware(AllowedHosts, hosts=hosts))

@@ -12,6 +12,7 @@ from telemetry.clock import utc_now
 from web.accounts import Account, Accounts, admitted
 from web.oidc import OidcIssuers
 from web.passwords import Passwords
+from web.proxies import AdmitsKnownPasswords, from_nowhere
 from web.throttle import Throttle
 from web.token_endpoint import FAILURES_PER_EMAIL_AND_CLIENT, NO_STORE, TokenEndpoint, refusal
 from web.tokens import TokenClaims, Tokens
@@ -81,15 +82,24 @@ def auth_routes(
     throttle: Throttle | None = None,
     failures: int = FAILURES_PER_EMAIL_AND_CLIENT,
     known_passwords: Set[str] = frozenset(),
+    admits_known: AdmitsKnownPasswords = from_nowhere,
     clock: Callable[[], datetime] = utc_now,
 ) -> list[Route]:
     """POST /auth/token, POST /auth/logout, GET /auth/jwks.json.
 
-    After `failures` one client waits to try an address; nobody signs in with one of the `known_passwords`.
+    After `failures` one client waits to try an address; with one of the
+    `known_passwords` only those sign in whom `admits_known` lets.
     """
     throttle = throttle or Throttle()
     endpoint = TokenEndpoint(
-        tokens, passwords, accounts, throttle, clock, failures=failures, known_passwords=known_passwords
+        tokens,
+        passwords,
+        accounts,
+        throttle,
+        clock,
+        failures=failures,
+        known_passwords=known_passwords,
+        admits_known=admits_known,
     )
 
     async def logout(request: Request) -> Response:

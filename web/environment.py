@@ -139,6 +139,8 @@ class CommaSeparated:
 
     pattern: str
     needed: str
+    check: Callable[[str], object] = str
+    """Raises ValueError for what has the form and is wrong."""
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.no_info_plain_validator_function(self._read)
@@ -148,6 +150,8 @@ class CommaSeparated:
         found = tuple(item.strip() for item in items if item.strip())
         if not all(re.fullmatch(self.pattern, item) for item in found):
             raise ValueError(self.needed)
+        for item in found:
+            self.check(item)
         return found
 
 

@@ -12,6 +12,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from web.proxies import from_this_machine
+
 DIST = Path(__file__).parent / "graphiql" / "dist"
 CONTENT_TYPES = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8"}
 CONTENT_SECURITY_POLICY = "; ".join(
@@ -28,6 +30,7 @@ CONTENT_SECURITY_POLICY = "; ".join(
         "form-action 'self'",
     )
 )
+NO_DEMO: Mapping[str, object] = {"demoUsers": [], "demoPassword": None}
 GUARDS = {
     "Content-Security-Policy": CONTENT_SECURITY_POLICY,
     "X-Content-Type-Options": "nosniff",
@@ -45,7 +48,7 @@ class DemoUser:
 
 
 def graphiql_routes(*, demo_users: Sequence[DemoUser], demo_password: str | None) -> list[BaseRoute]:
-    """Give the routes of the page; outside the demo there are no demo users and no password."""
+    """Give the routes of the page; outside the demo, and to other machines, there are no demo users and no password."""
     page = (DIST / "index.html").read_bytes()
     page_tag = f'"{hashlib.sha256(page).hexdigest()[:20]}"'
     asset_by_name = {path.name.removesuffix(".gz"): path for path in (DIST / "assets").glob("*.gz")}
@@ -55,8 +58,9 @@ def graphiql_routes(*, demo_users: Sequence[DemoUser], demo_password: str | None
         headers = {**GUARDS, "Cache-Control": "no-cache", "ETag": page_tag}
         return _answer(request, page, headers, "text/html; charset=utf-8")
 
-    async def show_config(_request: Request) -> Response:
-        return JSONResponse(config, headers={**GUARDS, "Cache-Control": "no-store"})
+    async def show_config(request: Request) -> Response:
+        shown: Mapping[str, object] = config if from_this_machine(request.scope) else NO_DEMO
+        return JSONResponse(shown, headers={**GUARDS, "Cache-Control": "no-store"})
 
     async def show_asset(request: Request) -> Response:
         return await _asset(request, asset_by_name)

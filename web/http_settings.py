@@ -4,6 +4,7 @@ web/settings.py nests these parts among all others.
 """
 
 from datetime import timedelta
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, NamedTuple, Self
 
@@ -14,6 +15,9 @@ from web.environment import CommaSeparated, Duration, Part, setting
 
 ORIGINS = CommaSeparated(r"\*|https?://[^/\s]+", "* or comma-separated origins like https://app.example.org")
 HOSTS = CommaSeparated(r"\*|(\*\.)?[A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\]", "comma-separated host names without ports")
+NETWORKS = CommaSeparated(
+    r"[0-9A-Fa-f:.]+(/\d+)?", "comma-separated addresses or networks like 10.0.0.7,192.168.0.0/16,fd00::/8", ip_network
+)
 OIDC = CommaSeparated(
     r"https?://[^|\s]+\|[^|\s]+", "comma-separated issuer|audience pairs like https://login.example.org|rollcall"
 )
@@ -49,6 +53,17 @@ class HttpSettings(Part):
         "Host names under which the service may be called (*.example.org and * work); by default only local names"
         " when it listens on a loopback address, any name otherwise.",
     )
+    trusted_proxies: Annotated[tuple[str, ...], NoDecode, NETWORKS] = setting(
+        (),
+        "TRUSTED_PROXIES",
+        "Addresses and networks of the proxies whose X-Forwarded-For, X-Forwarded-Proto and Forwarded are believed;"
+        " none by default: then all clients behind a proxy count as one where failed sign-ins are counted.",
+    )
+
+    @property
+    def trusted_networks(self) -> tuple[IPv4Network | IPv6Network, ...]:
+        """The networks of TRUSTED_PROXIES."""
+        return tuple(ip_network(text) for text in self.trusted_proxies)
 
 
 class LimitSettings(Part):

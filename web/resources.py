@@ -27,6 +27,7 @@ from web.execution import RequestFacts
 from web.health import ReadinessCheck
 from web.oidc import Issuer, OidcIssuers
 from web.passwords import Passwords
+from web.proxies import from_nowhere, from_this_machine
 from web.response_cache import ResponseCache
 from web.settings import Settings
 from web.shadow_answers import ShadowAnswers
@@ -63,6 +64,7 @@ class Resources:
         self._throttle = Throttle(window=settings.auth.sign_in_window)
         self._failures = settings.auth.sign_in_attempts
         self._known_passwords = known_passwords
+        self._admits_known = from_this_machine if settings.server.loopback else from_nowhere
         self._show(settings)
 
     def _show(self, settings: Settings) -> None:
@@ -84,6 +86,7 @@ class Resources:
                 throttle=self._throttle,
                 failures=self._failures,
                 known_passwords=self._known_passwords,
+                admits_known=self._admits_known,
                 clock=self._clock,
             )
         ]

@@ -9,6 +9,7 @@ from starlette.responses import JSONResponse, Response
 from domain.errors import RollcallError, Unauthenticated, Unavailable
 from web.accounts import Account, Accounts, admitted
 from web.passwords import Passwords
+from web.proxies import AdmitsKnownPasswords, from_nowhere
 from web.request_errors import RequestError
 from web.throttle import Throttle, TooManyAttempts
 from web.token_request import OAuthError, TokenRequest, client_of, read_token_request
@@ -19,8 +20,8 @@ FAILURES_PER_CLIENT = 50
 FAILURES_PER_EMAIL = 100  # above the limit of a client, so that one stranger cannot lock somebody out
 LONGEST_EMAIL = 254  # RFC 5321; also bounds what the throttle keeps
 WELL_KNOWN = (
-    "everybody knows the password of the demo: it is good only while HOST is a loopback address;"
-    " `rollcall user password` sets another"
+    "everybody knows the password of the demo: it is good only for clients on the service's own machine,"
+    " while HOST is a loopback address and no proxy is between; `rollcall user password` sets another"
 )
 NO_STORE = {"Cache-Control": "no-store"}
 
@@ -38,6 +39,7 @@ class TokenEndpoint:
         *,
         failures: int = FAILURES_PER_EMAIL_AND_CLIENT,
         known_passwords: Set[str] = frozenset(),
+        admits_known: AdmitsKnownPasswords = from_nowhere,
     ) -> None:
         self._tokens = tokens
         self._passwords = passwords
@@ -46,11 +48,12 @@ class TokenEndpoint:
         self._clock = clock
         self._failures = failures
         self._known_passwords = known_passwords
+        self._admits_known = admits_known
 
     async def answer(self, request: Request) -> Response:
         """The tokens, or the refusal."""
         try:
-            account = await self._account(await read_token_request(request), client_of(request))
+            account = await self._account(await read_token_request(request), request)
         except (OAuthError, Unavailable, TooManyAttempts, RequestError) as error:
             return refusal(error)
         except ClientDisconnect:
@@ -64,10 +67,13 @@ class TokenEndpoint:
         }
         return JSONResponse(content, headers=NO_STORE)
 
-    async def _account(self, asked: TokenRequest, client: str) -> Account:
+    async def _account(self, asked: TokenRequest, request: Request) -> Account:
         match asked.grant_type:
             case "password":
-                return await self._by_password(asked.username.strip(), asked.password, client)
+                account = await self._by_password(asked.username.strip(), asked.password, client_of(request))
+                if asked.password in self._known_passwords and not self._admits_known(request.scope):
+                    raise OAuthError("invalid_grant", WELL_KNOWN)
+                return account
             case "refresh_token":
                 return await self._by_refresh_token(asked.refresh_token)
             case "":
@@ -90,8 +96,6 @@ class TokenEndpoint:
         if account is None or not good or not account.is_active:
             raise OAuthError("invalid_grant", "the email address or the password is wrong")
         self._throttle.take_back(attempts)
-        if password in self._known_passwords:
-            raise OAuthError("invalid_grant", WELL_KNOWN)
         return account
 
     async def _by_refresh_token(self, token: str) -> Account:

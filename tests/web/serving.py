@@ -12,9 +12,9 @@ from starlette.applications import Starlette
 
 
 @asynccontextmanager
-async def served(app: Starlette) -> AsyncIterator[int]:
+async def served(app: Starlette, address: str = "127.0.0.1") -> AsyncIterator[int]:
     """The port on which the application answers until the block ends."""
-    listener = socket.create_server(("127.0.0.1", 0))  # listens already, so nobody has to wait for hypercorn
+    listener = socket.create_server((address, 0))  # listens already, so nobody has to wait for hypercorn
     port = int(listener.getsockname()[1])
     config = Config()
     config.bind = [f"fd://{listener.detach()}"]

@@ -21,7 +21,7 @@ POLICY = (
 
 def client_of(*demo_users: DemoUser) -> TestClient:
     routes = graphiql_routes(demo_users=demo_users, demo_password="secret" if demo_users else None)
-    return TestClient(Starlette(routes=routes))
+    return TestClient(Starlette(routes=routes), "http://localhost", client=("127.0.0.1", 50000))
 
 
 @pytest.fixture
