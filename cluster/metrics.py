@@ -38,6 +38,8 @@ COUNTERS: Final = {
     "request_error_codes": ("code", "Errors in GraphQL answers."),
     "request_disconnects": ("", "Requests whose client left before the answer."),
     "responses": ("outcome", "Whole answers: hit (sent from the cache), stored, or why not."),
+    "answer_hits": ("viewer", "Queries answered whole from the cache, by the first role of their viewer."),
+    "answer_misses": ("viewer", "Queries that were executed, by the first role of their viewer."),
     "sql_statements": ("statement", "Statements sent to PostgreSQL."),
 }
 """Counters of telemetry by name: what their label is, and what they mean."""

@@ -41,7 +41,7 @@ def stats(observatory: Observatory) -> dict[str, Any]:
         "total": _total(observatory, window, window_s),
         "workers": [_worker(observatory, worker) for worker in observatory.workers],
         "operations": _timings(total, window, window_s, "operations"),
-        "cache": cache_figures(total, window),
+        "cache": cache_figures(total, window) | _cache_now(observatory.servers),
         "statements": _timings(total, window, window_s, "statements"),
         "slow_statements": list(observatory.slow)[-20:],
         "lives": snapshot["lives"],
@@ -65,22 +65,46 @@ def point(observatory: Observatory) -> dict[str, Any]:
 
 
 def cache_figures(total: Mapping[str, Any], window: Mapping[str, Any]) -> dict[str, Any]:
-    """Hits and misses of each loader, with the hit rate of the window; lookups past the cache by reason."""
+    """Hits, misses and fills by loader, and of whole answers by viewer; hit rates are those of the window."""
     counters, recent = total.get("counters", {}), window.get("counters", {})
-    hits, misses = counters.get("cache_hits", {}), counters.get("cache_misses", {})
-    loaders = {
+    fills = counters.get("cache_fills", {})
+    loaders = _hits_and_misses(counters, recent, "cache")
+    return {
+        "hit_rate": _share(sum(recent.get("cache_hits", {}).values()), sum(recent.get("cache_misses", {}).values())),
+        "loaders": {name: found | {"fills": fills.get(name, 0)} for name, found in loaders.items()},
+        "viewers": _hits_and_misses(counters, recent, "answer"),
+        "answers": counters.get("responses", {}),
+        "bypasses": counters.get("cache_bypasses", {}),
+        "failures": counters.get("cache_failures", {}),
+        "writes": counters.get("writes", {}),
+        "verified": counters.get("cache_verified", {}),
+        "stale": counters.get("cache_stale", {}),
+    }
+
+
+def _hits_and_misses(counters: Mapping[str, Any], recent: Mapping[str, Any], of: str) -> dict[str, dict[str, Any]]:
+    hits, misses = counters.get(f"{of}_hits", {}), counters.get(f"{of}_misses", {})
+    hits_now, misses_now = recent.get(f"{of}_hits", {}), recent.get(f"{of}_misses", {})
+    return {
         name: {
             "hits": hits.get(name, 0),
             "misses": misses.get(name, 0),
-            "hit_rate": _share(recent.get("cache_hits", {}).get(name, 0), recent.get("cache_misses", {}).get(name, 0)),
+            "hit_rate": _share(hits_now.get(name, 0), misses_now.get(name, 0)),
         }
         for name in sorted({*hits, *misses})
     }
+
+
+def _cache_now(servers: Mapping[str, Any]) -> dict[str, Any]:
+    """What the two servers say of the cache at this moment."""
+    database, redis = servers.get("database", {}), servers.get("redis", {})
     return {
-        "hit_rate": _share(sum(recent.get("cache_hits", {}).values()), sum(recent.get("cache_misses", {}).values())),
-        "loaders": loaders,
-        "bypasses": counters.get("cache_bypasses", {}),
-        "failures": counters.get("cache_failures", {}),
+        "fence_s": redis.get("fence_s"),
+        "keys": redis.get("keys"),
+        "memory_bytes": redis.get("used_memory_bytes"),
+        "outbox_rows": database.get("outbox_rows"),
+        "outbox_age_s": database.get("outbox_age_s"),
+        "suspended": database.get("cache_suspended"),
     }
 
 

@@ -29,6 +29,14 @@ from web.settings import Settings
 cache = typer.Typer(help="The second-level cache: is it usable, what is it worth.", no_args_is_help=True)
 OLD_OUTBOX_S: Final = 5.0
 MOST_ENTRIES: Final = 10_000
+AMOUNTS: Final = {
+    "whole answers": "answers",
+    "past the cache": "bypasses",
+    "failures of Redis": "failures",
+    "writes": "writes",
+    "verified": "verified",
+    "stale": "stale",
+}
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what it would do.")]
 MostEntries = Annotated[int, typer.Option(min=1, help="Look at so many entries at most.")]
 
@@ -49,22 +57,28 @@ def health(as_json: AsJson = False) -> None:
 
 @cache.command()
 def stats(as_json: AsJson = False) -> None:
-    """Hit rates by loader, lookups past the cache by reason, memory; asks the running service and Redis."""
-    servers = run(_look)
+    """Hit rates by loader and by viewer, fills, writes, lookups past the cache by reason, fence, outbox, memory."""
     with plain_errors():
         found = StatusPort(Settings.from_environment()).get("/cluster/stats")["cache"]
     if as_json:
-        print_json({**found, "redis": servers["redis"]})
+        print_json(found)
         return
-    rows = [(name, percent(of["hit_rate"]), of["hits"], of["misses"]) for name, of in found["loaders"].items()]
     screen = console()
-    screen.print(table("Loaders", ("loader", ">hit rate (last minute)", ">hits", ">misses"), rows))
+    loaders = [
+        (n, percent(of["hit_rate"]), of["hits"], of["misses"], of["fills"]) for n, of in found["loaders"].items()
+    ]
+    rate = ">hit rate (last minute)"
+    screen.print(table("Loaders", ("loader", rate, ">hits", ">misses", ">fills"), loaders))
+    viewers = [(name, percent(of["hit_rate"]), of["hits"], of["misses"]) for name, of in found["viewers"].items()]
+    screen.print(table("\nWhole answers", ("viewer", rate, ">hits", ">misses"), viewers))
     screen.print(f"\nhits in the last minute, all loaders: {percent(found['hit_rate'])}")
-    for title, amounts in (("past the cache", found["bypasses"]), ("failures of Redis", found["failures"])):
-        screen.print(f"{title}: {', '.join(f'{name} {number:,}' for name, number in amounts.items()) or 'none'}")
-    if servers["redis"]["up"]:
-        redis = servers["redis"]
-        screen.print(f"memory: {mebibytes(redis['used_memory_bytes'])} in {shown(redis['keys'])} keys")
+    for title, name in AMOUNTS.items():
+        screen.print(f"{title}: {', '.join(f'{label} {number:,}' for label, number in found[name].items()) or 'none'}")
+    screen.print(
+        f"fence: {shown(found['fence_s'])} s left; outbox: {shown(found['outbox_rows'])} waiting,"
+        f" undrained for {shown(found['outbox_age_s'])} s"
+    )
+    screen.print(f"memory: {mebibytes(found['memory_bytes'] or 0)} in {shown(found['keys'])} keys")
 
 
 @cache.command("test-core")

@@ -23,6 +23,7 @@ from resolvers.context import Context
 from telemetry.counters import count
 from web.answers import Answer
 from web.execution import PreparedOperation
+from web.viewers import class_of
 
 MOST_OPERATIONS: Final = 50_000
 MOST_VIEWERS: Final = 10_000
@@ -112,6 +113,7 @@ class ResponseCache:
         stamps = _together(kept, known)
         if stamps is not None and await self._cache.unchanged(kept.fence, stamps):
             self._used(key, user_id)
+            count("answer_hits", class_of(known.viewer if known else None))
             return kept
         if known is not None and await self._cache.unchanged(kept.fence, kept.stamps):
             return "miss"  # the viewer has changed or was looked up before the answer was made; the answer still holds
@@ -146,6 +148,7 @@ class ResponseCache:
 
     def keep(self, operation: bytes, context: Context, answer: Answer) -> tuple[KeptAnswer | None, str]:
         """Keep an answer that was just made; (None, why) when it must not be kept."""
+        count("answer_misses", class_of(context.viewer))
         dependencies = context.loaders.dependencies
         fence, stamps = dependencies.fence or b"", dict(dependencies.stamps)
         kept = KeptAnswer(answer, "", context.valid_until, fence, stamps, context.made_at)

@@ -1,13 +1,32 @@
 """Who a user is at this moment: what its grants come to, looked up like everything else."""
 
 from datetime import datetime
+from typing import Final
 
 from domain.departments import DepartmentTree
+from domain.enums import Role
 from domain.ids import UserId
 from domain.permission import Viewer, ViewerFacts, viewer_of
 from loaders.batch import Loaders
 from loaders.departments import ALL, department_tree
 from loaders.users import viewer_by_user
+
+CLASSES: Final = (
+    Role.ADMIN,
+    Role.HR,
+    Role.PAYROLL,
+    Role.AUDITOR,
+    Role.ANALYST,
+    Role.MANAGER,
+    Role.DEVICE,
+    Role.EMPLOYEE,
+)
+
+
+def class_of(viewer: Viewer | None) -> str:
+    """A viewer's class in figures: the first of the roles in this order, or nobody."""
+    roles = viewer.roles if viewer else ()
+    return next((role.value for role in CLASSES if role in roles), "nobody")
 
 
 async def viewer_from(loaders: Loaders, user_id: UserId, now: datetime) -> Viewer | None:

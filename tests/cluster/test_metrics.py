@@ -7,6 +7,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from cluster.metrics import COUNTERS, exposition
 from cluster.observatory import Observatory
+from cluster.stats import cache_figures, stats
 from cluster.sums import added, subtracted
 from tests.cluster.conftest import ROOT
 
@@ -70,3 +71,34 @@ def test_sums() -> None:
     }
     assert added([{"a": 1}, {"a": {"b": 1}}, {"a": {"b": 1}}]) == {"a": 1}, "what does not fit is left out"
     assert subtracted({"a": 5, "b": {"c": 3}}, {"a": 2}) == {"a": 3, "b": {"c": 3}}
+
+
+def test_figures_of_the_cache() -> None:
+    counters = {
+        "cache_hits": {"employee": 8, "viewer": 3},
+        "cache_misses": {"employee": 2},
+        "cache_fills": {"employee": 2},
+        "answer_hits": {"HR": 3},
+        "answer_misses": {"HR": 1, "nobody": 2},
+        "writes": {"held": 4},
+        "cache_verified": {"same": 1},
+    }
+    recent = {"cache_hits": {"employee": 1}, "cache_misses": {"employee": 1}, "answer_hits": {"HR": 1}}
+    found = cache_figures({"counters": counters}, {"counters": recent})
+    assert found["hit_rate"] == 0.5
+    assert found["loaders"] == {
+        "employee": {"hits": 8, "misses": 2, "hit_rate": 0.5, "fills": 2},
+        "viewer": {"hits": 3, "misses": 0, "hit_rate": None, "fills": 0},
+    }
+    assert found["viewers"] == {
+        "HR": {"hits": 3, "misses": 1, "hit_rate": 1.0},
+        "nobody": {"hits": 0, "misses": 2, "hit_rate": None},
+    }
+    assert (found["writes"], found["verified"], found["stale"]) == ({"held": 4}, {"same": 1}, {})
+    observatory = observed()
+    observatory.servers = {
+        "redis": {"fence_s": 1.5, "keys": 9, "used_memory_bytes": 2**20},
+        "database": {"outbox_rows": 2},
+    }
+    now = stats(observatory)["cache"]
+    assert (now["fence_s"], now["keys"], now["memory_bytes"], now["outbox_rows"]) == (1.5, 9, 2**20, 2)

@@ -11,9 +11,13 @@ from cache.server import Server
 from db.database import Database
 from loaders.drain import drain_once
 from ops.cache_command import problems
+from tests.cluster.conftest import Start, start
+from tests.cluster.test_status import TOKEN, watched
 from tests.kit.databases import Databases
 from tests.kit.rig import PATIENCE
-from tests.ops.commands import answered, rollcall
+from tests.ops.commands import answered, rollcall, rollcall_beside
+
+__all__ = ["start"]
 
 DATABASE = {"up": True, "cache_run_id": "a", "outbox_age_s": 0.0}
 REDIS = {"up": True, "fence_s": 1.5, "run_id": "a"}
@@ -73,3 +77,13 @@ def test_nothing_answers() -> None:
     result = rollcall("cache", "health", **given)
     assert result.exit_code == 3
     assert result.output == "the database cannot be reached now, and Redis does not answer (ConnectionError)\n"
+
+
+async def test_stats_come_from_the_status_port(start: Start) -> None:
+    cluster = await watched(start, CLUSTER_WORKERS=1)
+    given = {"STATUS_PORT": cluster.status_port, "STATUS_TOKEN": TOKEN}
+    found = answered(await rollcall_beside("cache", "stats", "--json", **given))
+    assert set(found) >= {"loaders", "viewers", "bypasses", "writes", "verified", "fence_s", "outbox_age_s"}
+    shown = (await rollcall_beside("cache", "stats", **given)).stdout
+    for line in ("Loaders", "Whole answers", "past the cache: none", "stale: none", "fence: ", "memory: "):
+        assert line in shown, shown

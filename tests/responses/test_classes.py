@@ -1,5 +1,6 @@
 """Who gets whose answer: viewers of one class share it, everybody else never."""
 
+from telemetry.counters import counters
 from tests.kit.round_trips import round_trips
 from tests.kit.small_company import ADMIN, ANALYST, AUDITOR, EMPLOYEE, HR, MANAGER, PAYROLL_MUMBAI
 from tests.responses.service import Service, status
@@ -45,3 +46,16 @@ async def test_viewers_of_one_class_share_and_two_classes_never(service: Service
     assert len(set(bodies.values())) == len(bodies)
     etags = {user: reply.headers["etag"] for user, reply in first.items() if user != AUDITOR}
     assert len(set(etags.values())) == len(etags)
+
+
+async def test_figures_tell_viewers_by_their_first_role(service: Service) -> None:
+    counters.clear()
+    for user in (HR, HR, EMPLOYEE, None):
+        await service.ask("{ departments { code } }", user)
+    found = {(name, label): number for (name, label), number in counters.items() if name.startswith("answer_")}
+    assert found == {
+        ("answer_misses", "HR"): 1,
+        ("answer_hits", "HR"): 1,
+        ("answer_hits", "EMPLOYEE"): 1,
+        ("answer_misses", "nobody"): 1,
+    }
