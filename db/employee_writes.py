@@ -16,6 +16,12 @@ _FOR_UPDATE: Final = Query(
     SELECT {COLUMNS} FROM {FROM}
     WHERE e.id = CAST(:id AS bigint) FOR NO KEY UPDATE OF e"""),
 )
+_HAVING: Final = {
+    name: Query(
+        f"employee_having_{name}", text(f"SELECT {COLUMNS} FROM {FROM} WHERE e.{name} = CAST(:value AS {type_})")
+    )
+    for name, type_ in (("employee_no", "citext"), ("email", "citext"), ("badge_no", "text"))
+}
 _INSERT: Final = Query(
     "employee_insert",
     text("""
@@ -66,6 +72,11 @@ _LOCK_LINES: Final = Query("manager_lock", text("SELECT pg_advisory_xact_lock(73
 async def employee_for_update(connection: WriteConnection, employee_id: EmployeeId) -> EmployeeRow | None:
     """An employee, locked against other changes."""
     return await connection.first(_FOR_UPDATE, EmployeeRow, id=employee_id)
+
+
+async def employee_having(connection: WriteConnection, name: str, value: str) -> EmployeeRow | None:
+    """Who has a number, an email address or a badge."""
+    return await connection.first(_HAVING[name], EmployeeRow, value=value)
 
 
 async def insert_employee(connection: WriteConnection, values: Mapping[str, Any]) -> EmployeeId:

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import msgspec
 
@@ -13,6 +13,7 @@ from resolvers.arguments import given, path_of
 from resolvers.context import Context
 
 Outcome = TypeVar("Outcome", bound=msgspec.Struct)
+Explanation: TypeAlias = Callable[[], Awaitable[UserProblem]]
 
 
 class UserErrorValue(msgspec.Struct, frozen=True):
@@ -44,14 +45,14 @@ class Problems(Exception):
 async def changed(
     context: Context,
     work: Callable[[WriteConnection], Awaitable[Outcome]],
-    problem_by_constraint: Mapping[str, UserProblem] = {},
+    problem_by_constraint: Mapping[str, Explanation] = {},
     *,
     dry_run: bool = False,
 ) -> tuple[Outcome | None, list[UserErrorValue]]:
     """Run `work` in one transaction; returns (its outcome, no problems) or (None, what was wrong) with nothing written.
 
     A dry run gives the outcome and writes nothing. `problem_by_constraint` says what a broken constraint of the
-    database means to a person.
+    database means to a person; it is asked once everything is undone.
     """
     context.require_viewer()
     try:
@@ -70,7 +71,7 @@ async def changed(
     except ConstraintBroken as error:
         if error.constraint not in problem_by_constraint:
             raise
-        return None, [user_error(problem_by_constraint[error.constraint])]
+        return None, [user_error(await problem_by_constraint[error.constraint]())]
 
 
 def problem(code: ErrorCode, where: str, message: str, **more: Any) -> UserProblem:
@@ -91,6 +92,12 @@ def not_found(where: str, what: str) -> UserProblem:
 def forbidden(where: str, message: str, needed_role: str | None = None) -> UserProblem:
     """Something that no grant of the viewer covers."""
     return problem(ErrorCode.FORBIDDEN, where, message, needed_role=needed_role)
+
+
+def taken(where: str, message: str, current: Any) -> UserProblem:
+    """Something that `current` has and nobody else can have; None where the viewer may not know whose it is."""
+    version = None if current is None else current.version
+    return problem(ErrorCode.CONFLICT, where, message, current=current, current_version=version)
 
 
 def check_version(where: str, expected: int | None, current: Any) -> None:

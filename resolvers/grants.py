@@ -107,7 +107,9 @@ async def _set_active(context: Context, connection: WriteConnection, user_id: st
     viewer = _administrator(context)
     user = await _user(connection, user_id, "userId")
     if not active and user.id == viewer.user_id:
-        raise problem(ErrorCode.CONFLICT, "userId", "nobody can lock themselves out; ask another administrator")
+        raise problem(
+            ErrorCode.CONFLICT, "userId", "nobody can lock themselves out; ask another administrator", current=user
+        )
     await set_active(connection, user.id, active)
     await _refuse_without_administrators(context, connection, user, "userId")
     return Saved(user.id)

@@ -1,20 +1,30 @@
 """What the mutations of the organisation share: who may, which row is meant, and which value a field keeps."""
 
-from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 from strawberry import UNSET
 
 from db.connection import WriteConnection
 from domain.enums import Role
-from domain.errors import ErrorCode, UserProblem
+from domain.errors import UserProblem
+from loaders.batch import Batch
+from loaders.departments import ALL
 from resolvers.arguments import given, id_of
-from resolvers.changes import check_version, forbidden, invalid, not_found, problem, text_of
+from resolvers.changes import Explanation, check_version, forbidden, invalid, not_found, taken, text_of
 from resolvers.context import Context
 
 R = TypeVar("R")
 LONGEST_CODE = 50
+
+
+class Coded(Protocol):
+    """A row with a code that is its own."""
+
+    @property
+    def code(self) -> str:
+        """The code."""
 
 
 class Saved(msgspec.Struct, frozen=True):
@@ -53,10 +63,14 @@ def kept_text(value: str | None, where: str, standing_text: str, most: int = 200
     return standing_text if value is UNSET and standing_text else text_of(value, where, most)
 
 
-def code_taken(code: str | None, what: str) -> UserProblem:
-    """The problem of a code that another has already."""
-    return problem(
-        ErrorCode.CONFLICT,
-        "input.code",
-        f"another {what} has the code {(given(code) or '').strip()!r} already, in whatever case; choose another",
-    )
+def code_taken(context: Context, code: str | None, what: str, everything: Batch[str, Sequence[Coded]]) -> Explanation:
+    """The problem of a code that another one of `everything` has already."""
+    text = (given(code) or "").strip()
+
+    async def explained() -> UserProblem:
+        rows = await context.must(everything, ALL)
+        current = next((row for row in rows if row.code.lower() == text.lower()), None)
+        message = f"another {what} has the code {text!r} already, in whatever case; choose another"
+        return taken("input.code", message, current)
+
+    return explained

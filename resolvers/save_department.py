@@ -10,7 +10,7 @@ from db.connection import WriteConnection
 from db.department_writes import department_for_update, insert_department, lock_tree, update_department
 from db.rows import DepartmentRow
 from domain.ids import DepartmentId, EmployeeId
-from loaders.departments import ALL, department_by_id, department_tree
+from loaders.departments import ALL, all_departments, department_by_id, department_tree
 from resolvers.arguments import id_of
 from resolvers.changes import UserErrorValue, changed, invalid, not_found
 from resolvers.context import Context, Info
@@ -52,7 +52,7 @@ async def save_department(info: Info, input: DepartmentToSave) -> DepartmentPayl
     saved, problems = await changed(
         context,
         lambda connection: _save(context, connection, input),
-        {"department_code_key": code_taken(input.code, "department")},
+        {"department_code_key": code_taken(context, input.code, "department", all_departments)},
     )
     row = None if saved is None else await context.must(department_by_id, DepartmentId(saved.id))
     return DepartmentPayload(row, problems)

@@ -7,12 +7,14 @@ from typing import Annotated, Any, Final, TypeAlias
 import msgspec
 import strawberry
 from strawberry import UNSET
+from strawberry.utils.str_converters import to_camel_case
 
 from db.assignment_writes import assignment, beside, insert_assignments, overlapping
 from db.connection import WriteConnection
 from db.days import CATCH_UP, derive_days, oldest_day
 from db.employee_writes import (
     employee_for_update,
+    employee_having,
     insert_employee,
     postings_for_update,
     replace_postings,
@@ -20,40 +22,35 @@ from db.employee_writes import (
     update_employee,
 )
 from db.punch_writes import adopt_unmatched
-from db.rows import EmployeeRow, PostingRow
+from db.rows import EmployeeRow
 from domain.attendance.calendar import EVERY_WEEKDAY
 from domain.attendance.work_days import zone
 from domain.enums import EmployeeStatus
-from domain.errors import ErrorCode, UserProblem
+from domain.errors import UserProblem
 from domain.ids import DepartmentId, EmployeeId, LocationId, ShiftId
 from domain.periods import ONE_DAY
 from loaders.departments import department_by_id
 from loaders.employees import employee_by_id
 from loaders.locations import location_by_id
 from loaders.shifts import shift_by_id
+from resolvers import places
 from resolvers.arguments import EARLIEST, LATEST, given, id_of
 from resolvers.changes import (
+    Explanation,
     UserErrorValue,
     changed,
     check_version,
     forbidden,
     invalid,
     not_found,
-    problem,
+    taken,
     text_of,
 )
 from resolvers.context import Context, Info
 from resolvers.inputs import ID
+from resolvers.places import PLACE
 
 LONGEST_AGO: Final = timedelta(days=400)
-PLACE: Final = ("department_id", "location_id", "manager_id")
-PROBLEM_BY_CONSTRAINT: Final[Mapping[str, UserProblem]] = {
-    "employee_employee_no_key": problem(
-        ErrorCode.CONFLICT, "input.employeeNo", "another employee has this number; numbers are unique in any case"
-    ),
-    "employee_email_key": problem(ErrorCode.CONFLICT, "input.email", "another employee has this address"),
-    "employee_badge_no_key": problem(ErrorCode.CONFLICT, "input.badgeNo", "another employee has this badge"),
-}
 
 
 @strawberry.input(
@@ -78,7 +75,12 @@ class EmployeeInput:
     hired_on: date | None = strawberry.field(default=UNSET, description="The first day of employment.")
     left_on: date | None = strawberry.field(default=UNSET, description="The last day of employment.")
     effective_from: date | None = strawberry.field(
-        default=UNSET, description="From when department, location and manager are new; today by default."
+        default=UNSET,
+        description="From when department, location and manager are new; today by default. On the date of a planned "
+        "change it changes that plan; the place before it cancels the plan.",
+    )
+    cancel_planned: bool | None = strawberry.field(
+        default=False, description="Whether changes of place that are planned for after today are dropped first."
     )
     expected_version: int | None = strawberry.field(
         default=UNSET, description="The version that was looked at: another one is a conflict."
@@ -111,9 +113,29 @@ async def save_employee(info: Info, input: Person) -> EmployeePayload:
             return Saved(await _add(context, connection, input))
         return Saved(await _change(context, connection, input, id_of(text, "Employee", "input.id", EmployeeId)))
 
-    saved, problems = await changed(context, work, PROBLEM_BY_CONSTRAINT)
+    saved, problems = await changed(
+        context,
+        work,
+        {
+            "employee_employee_no_key": _taken(context, input, "employee_no", "number; numbers are unique in any case"),
+            "employee_email_key": _taken(context, input, "email", "address"),
+            "employee_badge_no_key": _taken(context, input, "badge_no", "badge"),
+        },
+    )
     row = None if saved is None else await context.load(employee_by_id, EmployeeId(saved.id))
     return EmployeePayload(row, problems)
+
+
+def _taken(context: Context, input_: EmployeeInput, name: str, what: str) -> Explanation:
+    """The problem of something that another employee has already; who, if the viewer may see them."""
+
+    async def explained() -> UserProblem:
+        async with context.unit_of_work() as unit:
+            row = await employee_having(unit.connection, name, text_of(getattr(input_, name), ""))
+        seen = row if row is not None and context.require_viewer().identified.covers(row) else None
+        return taken(f"input.{to_camel_case(name)}", f"another employee has this {what}", seen)
+
+    return explained
 
 
 async def _add(context: Context, connection: WriteConnection, input_: EmployeeInput) -> EmployeeId:
@@ -129,7 +151,7 @@ async def _add(context: Context, connection: WriteConnection, input_: EmployeeIn
         raise forbidden("input", "needed an HR grant for this department and location", "HR")
     status = _status(EmployeeStatus.ACTIVE, values, today)
     employee_id = await insert_employee(connection, {**values, "status": status})
-    await replace_postings(connection, employee_id, [_posting(employee_id, values["hired_on"], None, values)])
+    await replace_postings(connection, employee_id, [places.posting(employee_id, values["hired_on"], None, values)])
     await derive_days(
         connection, [employee_id], _beginning(values["hired_on"], today), today, context.now(), beside=True
     )
@@ -149,16 +171,28 @@ async def _change(
     check_version("input.expectedVersion", input_.expected_version, row)
     values = await _values(context, input_, row)
     _check_dates(values)
+    today = await _today(context, row, values)
+    effective = _effective_from(input_, values, today)
+    stored = await postings_for_update(connection, row.id)
+    postings = places.without_planned(stored, today) if given(input_.cancel_planned) else stored
+    now = places.in_force(postings, effective) or row
+    values |= {name: getattr(now, name) for name in PLACE if getattr(input_, name) is UNSET}
     if not _may_place(context, row, values):
         raise forbidden("input", "needed an HR grant for the new department and location", "HR")
     await _check_manager(connection, row, values["manager_id"])
-    today = await _today(context, row, values)
-    effective = _effective_from(input_, row, values, today)
+    moves = any(values[name] != getattr(now, name) for name in PLACE)
+    if given(input_.effective_from) and not moves:
+        raise invalid("input.effectiveFrom", "needs a new department, location or manager beside it")
     present = {name: getattr(row, name) for name in PLACE} if effective > today else {}
     await update_employee(connection, row.id, {**values, **present, "status": _status(row.status, values, today)})
-    await _move(connection, row, values, effective)
+    if postings and values["hired_on"] != row.hired_on:
+        postings = places.since_hiring(postings, values["hired_on"])
+    if moves:
+        postings = places.moved(postings, places.posting(row.id, effective, None, values))
+    if postings != stored:
+        await replace_postings(connection, row.id, postings)
     await _keep_shift(connection, row, values, effective)
-    await _derive_again(context, connection, row, values, effective, today)
+    await _derive_again(context, connection, row, values, effective, today, moves=moves)
     if values["badge_no"] != row.badge_no:
         await _adopt(context, connection, row.id, values["badge_no"], values["hired_on"])
     return row.id
@@ -269,41 +303,11 @@ def _beginning(hired_on: date, today: date) -> date:
     return hired_on if hired_on >= today - CATCH_UP else today
 
 
-def _effective_from(input_: EmployeeInput, row: EmployeeRow, values: Mapping[str, Any], today: date) -> date:
+def _effective_from(input_: EmployeeInput, values: Mapping[str, Any], today: date) -> date:
     effective = given(input_.effective_from) or max(today, values["hired_on"])
     if not max(EARLIEST, values["hired_on"]) <= effective <= LATEST:
         raise invalid("input.effectiveFrom", f"needed a date from {values['hired_on']} to {LATEST}, got {effective}")
-    if given(input_.effective_from) and all(values[name] == getattr(row, name) for name in PLACE):
-        raise invalid("input.effectiveFrom", "needs a new department, location or manager beside it")
     return effective
-
-
-async def _move(connection: WriteConnection, row: EmployeeRow, values: Mapping[str, Any], effective: date) -> None:
-    """Write the postings: those before stay, one begins on the date when the place changes."""
-    postings = await postings_for_update(connection, row.id)
-    if postings and values["hired_on"] != row.hired_on:
-        postings[0] = msgspec.structs.replace(postings[0], valid_from=values["hired_on"])
-        postings = [
-            posting for posting in postings if posting.valid_to is None or posting.valid_to >= posting.valid_from
-        ]
-    if any(values[name] != getattr(row, name) for name in PLACE):
-        if any(posting.valid_from > effective for posting in postings):
-            raise invalid("input.effectiveFrom", "a later change of place is planned already: choose a date after it")
-        kept = [_until(posting, effective) for posting in postings if posting.valid_from < effective]
-        postings = [*kept, _posting(row.id, effective, None, values)]
-    elif values["hired_on"] == row.hired_on:
-        return
-    await replace_postings(connection, row.id, postings)
-
-
-def _until(posting: PostingRow, day: date) -> PostingRow:
-    """A posting that ends before `day` at the latest."""
-    last = day - ONE_DAY
-    return msgspec.structs.replace(posting, valid_to=last if posting.valid_to is None else min(posting.valid_to, last))
-
-
-def _posting(employee_id: EmployeeId, first: date, last: date | None, values: Mapping[str, Any]) -> PostingRow:
-    return PostingRow(employee_id, first, last, *(values[name] for name in PLACE))
 
 
 async def _keep_shift(
@@ -325,13 +329,15 @@ async def _derive_again(
     values: Mapping[str, Any],
     effective: date,
     today: date,
+    *,
+    moves: bool,
 ) -> None:
     """Derive the days that the change can touch; days from before the first known one are not made up."""
     known = await oldest_day(connection, row.id)
     bound = _beginning(values["hired_on"], today) if known is None else known
     if known is not None and known <= row.hired_on:
         bound = min(known, values["hired_on"])
-    starts = [effective] if any(values[name] != getattr(row, name) for name in PLACE) else []
+    starts = [effective] if moves else []
     if values["default_shift_id"] != row.default_shift_id:
         starts.append(bound if row.default_shift_id is None else effective)
     for name in ("hired_on", "left_on"):

@@ -14,7 +14,7 @@ from db.rows import LocationRow
 from domain.attendance.work_days import zone
 from domain.ids import LocationId
 from domain.periods import ONE_DAY
-from loaders.locations import location_by_id
+from loaders.locations import all_locations, location_by_id
 from resolvers.arguments import given
 from resolvers.changes import UserErrorValue, changed, invalid
 from resolvers.context import Context, Info
@@ -58,7 +58,7 @@ async def save_location(info: Info, input: LocationToSave) -> LocationPayload:
     saved, problems = await changed(
         context,
         lambda connection: _save(context, connection, input),
-        {"location_code_key": code_taken(input.code, "location")},
+        {"location_code_key": code_taken(context, input.code, "location", all_locations)},
     )
     row = None if saved is None else await context.must(location_by_id, LocationId(saved.id))
     return LocationPayload(row, problems)

@@ -11,7 +11,7 @@ from db.connection import WriteConnection
 from db.rows import ShiftRow
 from db.shift_writes import insert_shift, shift_for_update, update_shift
 from domain.ids import ShiftId
-from loaders.shifts import shift_by_id
+from loaders.shifts import all_shifts, shift_by_id
 from resolvers.changes import UserErrorValue, changed, invalid
 from resolvers.context import Context, Info
 from resolvers.inputs import ID
@@ -51,7 +51,7 @@ async def save_shift(info: Info, input: ShiftToSave) -> ShiftPayload:
     saved, problems = await changed(
         context,
         lambda connection: _save(context, connection, input),
-        {"shift_code_key": code_taken(input.code, "shift")},
+        {"shift_code_key": code_taken(context, input.code, "shift", all_shifts)},
     )
     row = None if saved is None else await context.must(shift_by_id, ShiftId(saved.id))
     return ShiftPayload(row, problems)

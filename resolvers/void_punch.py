@@ -53,5 +53,7 @@ async def _punch(context: Context, connection: WriteConnection, punch_id: PunchI
         raise forbidden("id", "needed a grant to manage this employee's attendance", "MANAGER")
     await lock_employees(connection, [employee.id])
     if row.source is PunchSource.CORRECTION:
-        raise problem(ErrorCode.CONFLICT, "id", "an approved correction made this punch: withdraw that instead")
+        raise problem(
+            ErrorCode.CONFLICT, "id", "an approved correction made this punch: withdraw that instead", current=row
+        )
     return row

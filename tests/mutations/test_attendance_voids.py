@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from domain.ids import encode_id
 from tests.kit.rig import Rig
 from tests.kit.small_company import (
     ALAN,
@@ -130,7 +131,7 @@ async def test_a_punch_of_a_correction_is_not_voided(fresh_rig: Rig) -> None:
             "CONFLICT",
             "id: an approved correction made this punch: withdraw that instead",
             "id",
-            current=None,
+            current={"id": encode_id("Punch", int(id_))},
             currentVersion=None,
         )
     ]

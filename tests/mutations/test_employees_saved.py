@@ -159,12 +159,59 @@ async def test_a_move_to_come_is_planned_and_one_before_it_refused(fresh_rig: Ri
         ("2026-04-01", None, FRONTEND),
     ]
     wrong = invalid(
-        "input.effectiveFrom: a later change of place is planned already: choose a date after it",
+        "input.effectiveFrom: the place changes on 2026-04-01 already: choose it, to replace that change, "
+        "or a date after it; cancelPlanned drops what is planned",
         *("input", "effectiveFrom"),
     )
     assert await refused(fresh_rig, "saveEmployee", HR, **move, effectiveFrom="2026-03-20") == [wrong]
     await done(fresh_rig, "saveEmployee", HR, id=move["id"], departmentId=department(GATE), effectiveFrom="2026-04-01")
     assert (await postings(fresh_rig, GRACE))[1] == ("2026-04-01", None, GATE)
+    await check_days(fresh_rig)
+
+
+PLANS = """SELECT CAST(valid_from AS text), CAST(valid_to AS text), department_id, manager_id FROM employee_posting
+  WHERE employee_id = 3 ORDER BY valid_from"""
+NOW_HERE = ("2025-01-01", None, BACKEND, ALAN)
+
+
+async def test_a_planned_move_is_changed_piece_by_piece_and_cancelled_by_the_place_before_it(fresh_rig: Rig) -> None:
+    on = {"id": employee(GRACE), "effectiveFrom": "2026-04-01"}
+    await done(fresh_rig, "saveEmployee", HR, **on, departmentId=department(FRONTEND))
+    await done(fresh_rig, "saveEmployee", HR, **on, managerId=employee(ADA))
+    before = ("2025-01-01", "2026-03-31", BACKEND, ALAN)
+    assert await fresh_rig.records(PLANS) == [before, ("2026-04-01", None, FRONTEND, ADA)]
+    # a later plan goes on from the plan before it, not from today
+    later = {"id": employee(GRACE), "effectiveFrom": "2026-05-01"}
+    await done(fresh_rig, "saveEmployee", HR, **later, managerId=employee(MIA))
+    planned = ("2026-04-01", "2026-04-30", FRONTEND, ADA)
+    assert await fresh_rig.records(PLANS) == [before, planned, ("2026-05-01", None, FRONTEND, MIA)]
+    await done(fresh_rig, "saveEmployee", HR, **later, managerId=employee(ADA))
+    assert await fresh_rig.records(PLANS) == [before, ("2026-04-01", None, FRONTEND, ADA)]
+    back = await done(fresh_rig, "saveEmployee", HR, **on, departmentId=department(BACKEND), managerId=employee(ALAN))
+    assert (back["employee"]["department"], back["employee"]["manager"]) == (
+        {"code": "BACK"},
+        {"fullName": "Alan Turing"},
+    )
+    assert await fresh_rig.records(PLANS) == [NOW_HERE]
+    nothing = invalid(
+        "input.effectiveFrom: needs a new department, location or manager beside it", "input", "effectiveFrom"
+    )
+    assert await refused(fresh_rig, "saveEmployee", HR, **on, departmentId=department(BACKEND)) == [nothing]
+    await check_days(fresh_rig)
+
+
+async def test_what_is_planned_is_dropped_when_asked_and_the_past_stays(fresh_rig: Rig) -> None:
+    ines = {"id": employee(INES)}
+    for date, key in (("2026-04-01", GATE), ("2026-05-01", FRONTEND)):
+        await done(fresh_rig, "saveEmployee", HR, **ines, departmentId=department(key), effectiveFrom=date)
+    past = [("2025-01-01", "2026-03-08", FRONTEND), ("2026-03-09", "2026-03-31", BACKEND)]
+    assert (await postings(fresh_rig, INES))[:2] == past
+    moved = await done(fresh_rig, "saveEmployee", HR, **ines, departmentId=department(GATE), cancelPlanned=True)
+    assert moved["employee"]["department"] == {"code": "GATE"}
+    now = [past[0], ("2026-03-09", "2026-03-16", BACKEND), ("2026-03-17", None, GATE)]
+    assert await postings(fresh_rig, INES) == now
+    await done(fresh_rig, "saveEmployee", HR, **ines, cancelPlanned=True)  # nothing is planned, so nothing changes
+    assert await postings(fresh_rig, INES) == now
     await check_days(fresh_rig)
 
 
@@ -242,11 +289,10 @@ async def test_two_who_close_a_circle_between_them(fresh_rig: Rig) -> None:
     assert (wrong["code"], wrong["path"]) == ("INVALID", ["input", "managerId"])
 
 
-def taken(field: str, message: str) -> dict[str, Any]:
-    """A conflict with another employee."""
-    return problem(
-        "Conflict", "CONFLICT", f"input.{field}: {message}", "input", field, current=None, currentVersion=None
-    )
+def taken(field: str, message: str, who: int | None) -> dict[str, Any]:
+    """A conflict with another employee, who is None where the viewer may not know."""
+    current = {"current": who and {"id": employee(who)}, "currentVersion": who and 1}
+    return problem("Conflict", "CONFLICT", f"input.{field}: {message}", "input", field, **current)
 
 
 NO_EMPLOYEE = invalid("input.id: there is no such employee", "input", "id", code="NOT_FOUND")
@@ -295,10 +341,15 @@ ALEX_ID = {"id": employee(ALEX)}
         (
             HR,
             new(employeeNo="e005"),
-            taken("employeeNo", "another employee has this number; numbers are unique in any case"),
+            taken("employeeNo", "another employee has this number; numbers are unique in any case", ALEX),
         ),
-        (HR, new(email="ADA@rollcall.test"), taken("email", "another employee has this address")),
-        (HR, ALEX_ID | {"badgeNo": "B-3"}, taken("badgeNo", "another employee has this badge")),
+        (HR, new(email="ADA@rollcall.test"), taken("email", "another employee has this address", ADA)),
+        (HR, ALEX_ID | {"badgeNo": " B-3 "}, taken("badgeNo", "another employee has this badge", GRACE)),
+        (
+            HR_OPERATIONS,
+            {"id": employee(OMAR), "badgeNo": "B-3"},
+            taken("badgeNo", "another employee has this badge", None),
+        ),
         (HR, new(fullName=" "), invalid("input.fullName: needed a text, got none", "input", "fullName")),
         (HR, new(hiredOn=None), invalid("input.hiredOn: a new employee needs it", "input", "hiredOn")),
         (HR, new(departmentId=None), invalid("input.departmentId: a new employee needs it", "input", "departmentId")),
@@ -329,7 +380,8 @@ ALEX_ID = {"id": employee(ALEX)}
             HR,
             {"id": employee(INES), "departmentId": department(GATE), "effectiveFrom": "2026-03-01"},
             invalid(
-                "input.effectiveFrom: a later change of place is planned already: choose a date after it",
+                "input.effectiveFrom: the place changes on 2026-03-09 already: choose it, to replace that change, "
+                "or a date after it; cancelPlanned drops what is planned",
                 *("input", "effectiveFrom"),
             ),
         ),

@@ -181,6 +181,8 @@ SOMEBODY = "input.expectedVersion: somebody changed it meanwhile: expected versi
                 "input.code: another department has the code 'back' already, in whatever case; choose another",
                 "input",
                 "code",
+                currentVersion=1,
+                current={"id": department(BACKEND)},
             ),
         ),
         (
@@ -323,6 +325,18 @@ async def test_days_keep_the_zone_that_they_had_however_often_it_changes(fresh_r
         assert (await recomputed(fresh_rig, HR, period))["changed"] == 0
 
 
+async def test_a_past_zone_written_from_outside_is_seen_at_once(fresh_rig: Rig) -> None:
+    viewer, alex = await fresh_rig.viewer(HR), {"e": employee(OTHER_ALEX)}
+    await fresh_rig.warm(PLANS, alex, viewer)
+    async with fresh_rig.rows() as rows:
+        await rows.add("location_past_zone", location_id=BERLIN, valid_to=date(2026, 3, 17), time_zone="Asia/Tokyo")
+    start = {"local": "2026-03-17T09:00", "instant": "2026-03-17T00:00:00Z"}
+    assert (await fresh_rig.data(PLANS, alex, viewer))["employee"] == {
+        "timeZone": "Europe/Berlin",
+        "schedule": [{"startsAt": start}],
+    }
+
+
 async def test_the_zone_of_a_location_without_days_is_corrected_for_all_time(fresh_rig: Rig) -> None:
     made = await change(fresh_rig, "saveLocation", "location { id }", code="TKY", name="Tokyo", timeZone="Asia/Seoul")
     await change(fresh_rig, "saveLocation", id=made["location"]["id"], timeZone="Asia/Tokyo")
@@ -363,6 +377,8 @@ async def test_where_today_has_not_begun_it_is_gone(fresh_rig: Rig) -> None:
                 "input.code: another location has the code 'mum' already, in whatever case; choose another",
                 "input",
                 "code",
+                currentVersion=1,
+                current={"id": location(1)},
             ),
         ),
         ({"id": location(9)}, problem("NOT_FOUND", "input.id: there is no such location", "input", "id")),
@@ -415,6 +431,8 @@ async def test_a_shift_is_made_and_changed(fresh_rig: Rig) -> None:
                 "input.code: another shift has the code 'Night' already, in whatever case; choose another",
                 "input",
                 "code",
+                currentVersion=1,
+                current={"id": shift(2)},
             ),
         ),
         ({"id": shift(9)}, problem("NOT_FOUND", "input.id: there is no such shift", "input", "id")),

@@ -175,7 +175,8 @@ async def test_a_user_who_may_not_sign_in_any_more(fresh_rig: Rig) -> None:
 
 async def test_nobody_locks_themselves_out(fresh_rig: Rig) -> None:
     await change(fresh_rig, "grantRole", "", ADMIN, userId=ID_BY_EMAIL[HR], role="ADMIN")
-    wanted = problem("CONFLICT", "userId: nobody can lock themselves out; ask another administrator", "userId")
+    message = "userId: nobody can lock themselves out; ask another administrator"
+    wanted = problem("CONFLICT", message, "userId", current={"id": ID_BY_EMAIL[ADMIN]})
     assert await set_active(fresh_rig, ADMIN, False) == {"user": None, "userErrors": [wanted]}
     assert await fresh_rig.records("SELECT count(*) FROM app_user WHERE NOT is_active") == [(0,)]
 
