@@ -26,7 +26,7 @@ from resolvers.metrics import SUPPRESSED, Metrics, metrics, of_nobody
 from resolvers.ordering import default_order
 from resolvers.scope import today_filter
 from resolvers.small_groups import in_groups, is_named, is_small, people_in_groups, rows_in_groups
-from resolvers.stats import Dimension, StatRow, stat_key
+from resolvers.stats import Dimension, StatRow, stat_key, told_apart
 
 EXCEPTION_DAYS: Final = timedelta(days=31)
 MOST_LATE: Final = 500
@@ -78,7 +78,8 @@ async def by_department(row: strawberry.Parent[DashboardToday], info: Info) -> l
     """Figures by department, by name; those of nobody whom the viewer may count are left out."""
     counted = [(department_id, _counted(row, department_id, sums)) for department_id, sums in row.found.by_department]
     rows = (_department_row(info.context, department_id, sums) for department_id, sums in counted if sums.days)
-    return sorted(await asyncio.gather(*rows), key=lambda row: (row.keys[0].label, row.keys[0].value))
+    named = told_apart(await asyncio.gather(*rows))
+    return sorted(named, key=lambda row: (row.keys[0].label, row.keys[0].value))
 
 
 def _counted(row: DashboardToday, department_id: DepartmentId, sums: Sums) -> Sums:

@@ -1,6 +1,7 @@
 """Statistics by any dimensions, with bounds, an order and the period before."""
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
@@ -219,10 +220,27 @@ async def stat_rows(
     """Groups as rows, with labels and nodes looked up in batches."""
     counted = HeadcountKey(key.filter, key.group_by, key.named)
     labelled = await asyncio.gather(*(_keys(context, key.group_by, group.keys) for group in groups))
-    return [
-        StatRow(keys, metrics(group.sums, counted=counted, group=group.keys), previous.get(group.keys))
-        for keys, group in zip(labelled, groups, strict=True)
-    ]
+    return told_apart(
+        [
+            StatRow(keys, metrics(group.sums, counted=counted, group=group.keys), previous.get(group.keys))
+            for keys, group in zip(labelled, groups, strict=True)
+        ]
+    )
+
+
+def told_apart(rows: Sequence[StatRow]) -> list[StatRow]:
+    """Rows in which different values have different labels: namesakes get their code or number beside the name."""
+    values_by_label = defaultdict(set)
+    for key in (key for row in rows for key in row.keys):
+        values_by_label[key.dimension, key.label].add(key.value)
+
+    def labelled(key: StatKeyValue) -> StatKeyValue:
+        code = getattr(key.node, "code", None) or getattr(key.node, "employee_no", None)
+        if code is None or len(values_by_label[key.dimension, key.label]) == 1:
+            return key
+        return msgspec.structs.replace(key, label=f"{key.label} ({code})")
+
+    return [msgspec.structs.replace(row, keys=[labelled(key) for key in row.keys]) for row in rows]
 
 
 async def _keys(context: Context, group_by: Sequence[str], values: GroupKeys) -> list[StatKeyValue]:

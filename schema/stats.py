@@ -62,7 +62,9 @@ class StatKey:
     value: str = strawberry.field(
         description="A global id, ISO date, ISO week, month or label; NONE for days that have none."
     )
-    label: str = strawberry.field(description="The value in words.")
+    label: str = strawberry.field(
+        description="The value in words; namesakes have their code or number beside the name."
+    )
     node: DimensionNode | None = strawberry.field(description="The object that it stands for, where there is one.")
 
 

@@ -137,6 +137,25 @@ async def test_labels_and_nodes_of_keys(rig: Rig) -> None:
     assert (await first_key("EMPLOYEE"))["label"] == "Ada Lovelace"
 
 
+async def test_namesakes_have_labels_that_tell_them_apart(fresh_rig: Rig) -> None:
+    hr, by = await fresh_rig.viewer(HR), "stats(filter: $filter, groupBy: [DEPARTMENT, EMPLOYEE])"
+    query = f"""query($filter: AttendanceFilter!) {{ {by} {{ rows {{ keys {{ value label }} }} }}
+      today {{ byDepartment {{ keys {{ value label }} }} }} }}"""
+    async with fresh_rig.rows() as rows:
+        await rows.run("UPDATE department SET name = 'Backend' WHERE code = 'FRONT' RETURNING id")
+    found = await fresh_rig.data(query, {"filter": ALL}, hr, repeats={"stats": 2})
+    labels = {key["value"]: key["label"] for row in found["stats"]["rows"] for key in row["keys"]}
+    assert [labels[encode_id("Department", key)] for key in (1, 3, 4)] == [
+        "Company",
+        "Backend (BACK)",
+        "Backend (FRONT)",
+    ]
+    people = [labels[encode_id("Employee", key)] for key in (1, 5, 6)]
+    assert people == ["Ada Lovelace", "Alex Kim (E005)", "Alex Kim (E006)"]
+    today = [row["keys"][0]["label"] for row in found["today"]["byDepartment"]]
+    assert today == ["Backend (BACK)", "Backend (FRONT)", "Company", "Engineering", "Gate", "Lab", "Operations"]
+
+
 async def test_bounds_order_and_limit(rig: Rig) -> None:
     hr = await rig.viewer(HR)
     by_department = grouped(await raw_days(rig, FIRST, TODAY), ["DEPARTMENT"])
