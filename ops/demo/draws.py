@@ -56,3 +56,11 @@ class Draws:
     def normal(self, mean: float, deviation: float) -> float:
         """Near enough to a normal distribution, never further than 3.5 deviations off."""
         return mean + deviation * _SPREAD * (self.unit() + self.unit() + self.unit() + self.unit() - 2)
+
+
+def shuffled(number: int, *key: int) -> int:
+    """`number` below a million in an order that depends on the key alone: one to one, and no neighbour tells it."""
+    left, right = divmod(number % 1_000_000, 1_000)
+    for turn in range(4):
+        left, right = right, (left + Draws(*key, turn, right).below(1_000)) % 1_000
+    return left * 1_000 + right

@@ -7,13 +7,15 @@ import msgspec
 
 from domain.enums import EmployeeStatus, EmploymentType
 from domain.ids import DepartmentId, EmployeeId, ShiftId
-from ops.demo.draws import Draws
+from ops.demo.draws import Draws, shuffled
 from ops.demo.names import email_of, full_name
 from ops.demo.organisation import Organisation, Pattern, Unit
 from ops.demo.places import PLACES, Place
 from ops.demo.shifts import DAY, FLEX, HALF, NIGHT, STORE
 
 PERSON: Final = 1  # first numbers of the keys of draws, so that no two purposes share a stream
+EMPLOYEE_NO: Final = 4
+BADGE_NO: Final = 5
 HIRED_SHARE, LEFT_SHARE, MOVED_SHARE = 0.04, 0.03, 0.04
 OWN_ZONE: Final = "Europe/Lisbon"
 
@@ -46,6 +48,7 @@ class Person(msgspec.Struct, frozen=True):
     """An employee; `former_unit` is where somebody worked who moved on `moved_on`."""
 
     id: EmployeeId
+    employee_no: str
     full_name: str
     email: str
     badge_no: str | None
@@ -65,18 +68,17 @@ class Person(msgspec.Struct, frozen=True):
     habits: Habits
 
     @property
-    def employee_no(self) -> str:
-        """The number on the contract."""
-        return f"E{self.id:06d}"
-
-    @property
     def department_id(self) -> DepartmentId:
         """Today's department."""
         return self.unit.id
 
 
 def person(organisation: Organisation, seed: int, number: int, first: date, last: date) -> Person:
-    """Employee `number` of a company whose days go from `first` to `last`."""
+    """Employee `number` of a company whose days go from `first` to `last`.
+
+    Numbers and badges do not follow the id: under a pseudonym an employee is shown by it.
+    """
+    employee_no = shuffled(number, seed, EMPLOYEE_NO)
     draws = Draws(seed, PERSON, number)
     employee, name = EmployeeId(number), full_name(draws)
     led = organisation.led_by(employee)
@@ -90,9 +92,10 @@ def person(organisation: Organisation, seed: int, number: int, first: date, last
     above = organisation.parent(unit) if led else unit
     return Person(
         id=employee,
+        employee_no=f"E{employee_no:06d}",
         full_name=name,
-        email=email_of(name, number),
-        badge_no=f"B{100_000 + number}" if draws.chance(0.97) else None,
+        email=email_of(name, employee_no),
+        badge_no=f"B{shuffled(number, seed, BADGE_NO):06d}" if draws.chance(0.97) else None,
         status=EmployeeStatus.TERMINATED if left_on else EmployeeStatus.ACTIVE,
         employment_type=_employment(draws, pattern),
         job=_job(draws, unit, led is not None),

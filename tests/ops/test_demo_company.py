@@ -1,15 +1,17 @@
 """The demo company as it is drawn, before any database."""
 
+import re
 from collections import Counter
 from datetime import UTC, date, datetime, timedelta
 from hashlib import blake2b
+from itertools import pairwise
 
 import pytest
 
 from domain.attendance.work_days import WorkDay
 from domain.enums import AttendanceException, DayStatus, EmployeeStatus, PunchSource, WorkMode
 from ops.demo.company import Blueprint, Member, blueprint, company_facts, derived_days, member
-from ops.demo.draws import Draws
+from ops.demo.draws import Draws, shuffled
 from ops.demo.holidays import easter, holidays_of_year
 from ops.demo.organisation import Pattern
 from ops.demo.plans import planned
@@ -53,6 +55,33 @@ def days(days_of_each: list[list[WorkDay]]) -> list[WorkDay]:
 def test_the_same_seed_draws_the_same_company_and_another_seed_another(company: list[Member]) -> None:
     assert digest(members(blueprint(200, 30, 7, NOW))) == digest(company)
     assert digest(members(blueprint(200, 30, 8, NOW))) != digest(company)
+
+
+def test_numbers_badges_and_addresses_are_unique_and_tell_no_id(plan: Blueprint) -> None:
+    organisation = plan.organisation()
+    people = [plan.person(organisation, number) for number in range(1, 201)]
+    for seen in (
+        [person.employee_no for person in people],
+        [person.email for person in people],
+        [person.badge_no for person in people if person.badge_no],
+    ):
+        assert len(set(seen)) == len(seen)
+    numbers = {
+        name: [int(re.sub(r"\D", "", getattr(person, name) or "0")) for person in people]
+        for name in ("employee_no", "email", "badge_no")
+    }
+    assert numbers["email"] == numbers["employee_no"] != numbers["badge_no"]
+    for found in (numbers["employee_no"], numbers["badge_no"]):
+        assert all(number != person.id for number, person in zip(found, people, strict=True))
+        rising = sum(one < next_ for one, next_ in pairwise(found))
+        assert 70 < rising < 130  # about half of 199, as in any order that says nothing
+        assert len({(next_ - one) % 1_000_000 for one, next_ in pairwise(found)}) > 150  # nor do neighbours
+
+
+def test_every_number_is_drawn_for_one_employee() -> None:
+    drawn = {shuffled(number, 7, 4) for number in range(1, 20_001)}
+    assert len(drawn) == 20_000 and drawn <= set(range(1_000_000))
+    assert shuffled(0, 7, 4) == shuffled(1_000_000, 7, 4)
 
 
 def test_what_has_happened_does_not_depend_on_when_it_is_looked_at(plan: Blueprint, company: list[Member]) -> None:
