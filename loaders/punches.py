@@ -1,12 +1,12 @@
 """Lookups of punches, plans and explanations: all of them from the facts that days are derived from."""
 
-from datetime import timedelta
+from datetime import date, timedelta
 
 from cache.policy import Policy
 from db import punches, tags
-from db.punches import ExplainedStep, PlanRow, ScheduleKey
+from db.punches import DayPunches, ExplainedStep, ExplainKey, PlanRow, ScheduleKey
 from db.rows import PunchRow
-from domain.ids import DayKey, EmployeeId
+from domain.ids import EmployeeId
 from domain.periods import months_of
 from loaders.batch import Batch
 
@@ -24,15 +24,22 @@ def _plan_tags(employee_id: EmployeeId) -> tuple[str, ...]:
     )
 
 
-def _day_tags(key: DayKey) -> tuple[str, ...]:
-    employee_id, day = key
-    punch_months = months_of(day - timedelta(days=4), day + timedelta(days=4))
+def _month_tags(employee_id: EmployeeId, first: date, last: date) -> tuple[str, ...]:
+    return tuple(tags.PUNCH_MONTH(employee_id, f"{month:%Y-%m}") for month in months_of(first, last))
+
+
+def _attributed_tags(employee_id: EmployeeId, day: date) -> tuple[str, ...]:
+    around = timedelta(days=6)
+    return *_plan_tags(employee_id), *_month_tags(employee_id, day - around, day + around)
+
+
+def _explained_tags(key: ExplainKey) -> tuple[str, ...]:
+    employee_id, day = key.day
     return (
-        *_plan_tags(employee_id),
+        *_attributed_tags(employee_id, day),
         tags.LEAVE_EMPLOYEE(employee_id),
         tags.OVERRIDE_EMPLOYEE(employee_id),
         tags.DAY_EMPLOYEE_MONTH(employee_id, f"{day:%Y-%m}"),
-        *(tags.PUNCH_MONTH(employee_id, f"{month:%Y-%m}") for month in punch_months),
     )
 
 
@@ -42,9 +49,25 @@ def _schedule_tags(key: ScheduleKey) -> tuple[str, ...]:
 
 punch_by_id = Batch(punches.punches_by_id, Policy("punch", PunchRow, "attendance", lambda key: (tags.PUNCH(key),)))
 punches_of_day = Batch(
-    punches.punches_of_days, Policy("punches_of_day", tuple[PunchRow, ...], "attendance", _day_tags), absent=()
+    punches.punches_of_days,
+    Policy("punches_of_day", DayPunches, "attendance", lambda key: _attributed_tags(*key)),
+    absent=DayPunches(),
+)
+date_of_punch = Batch(
+    punches.dates_of_punches,
+    Policy("date_of_punch", date, "attendance", lambda key: _attributed_tags(key.employee_id, key.punched_at.date())),
+)
+punches_of_employee = Batch(
+    punches.punches_of_employees,
+    Policy(
+        "punches_of_employee",
+        tuple[PunchRow, ...],
+        "attendance",
+        lambda key: _month_tags(key.employee_id, key.since.date(), key.until.date()),
+    ),
+    absent=(),
 )
 explained_day = Batch(
-    punches.explained_days, Policy("explained_day", tuple[ExplainedStep, ...], "attendance", _day_tags), absent=()
+    punches.explained_days, Policy("explained_day", tuple[ExplainedStep, ...], "attendance", _explained_tags), absent=()
 )
 schedule = Batch(punches.schedules, Policy("schedule", tuple[PlanRow, ...], "attendance", _schedule_tags), absent=())

@@ -6,7 +6,7 @@ from typing import Any
 import strawberry
 
 from db.day_pages import DayPageKey, page_terms
-from db.punches import ExplainedStep
+from db.punches import ExplainedStep, ExplainKey
 from db.rows import DayRow, DepartmentRow, EmployeeRow, LeaveTypeRow, LocationRow, PunchRow, ShiftRow
 from domain.errors import Forbidden
 from domain.ids import EmployeeId
@@ -23,7 +23,7 @@ from resolvers.described import After, AttendanceOrders, Before, Day, Days, Firs
 from resolvers.inputs import AttendanceOrderField
 from resolvers.metrics import Metrics, totals_of
 from resolvers.ordering import order_of, tells_names
-from resolvers.punches import pseudonymous
+from resolvers.punches import shown_punches
 from resolvers.scope import day_filter
 from resolvers.small_groups import days_in_groups, refuse_nobody
 
@@ -103,8 +103,13 @@ async def leave_type(row: strawberry.Parent[DayRow], info: Info) -> LeaveTypeRow
 
 async def punches(row: strawberry.Parent[DayRow], info: Info) -> list[PunchRow]:
     """The punches of the day in the order of time, voided ones as well."""
+    return await shown_punches(info.context, row.employee_id, (await info.context.must(punches_of_day, row.key)).of_day)
+
+
+async def unattributed(row: strawberry.Parent[DayRow], info: Info) -> list[PunchRow]:
+    """The punches of the date that belong to no day."""
     found = await info.context.must(punches_of_day, row.key)
-    return list(found) if await info.context.names(row.employee_id) else [pseudonymous(punch) for punch in found]
+    return await shown_punches(info.context, row.employee_id, found.of_no_day)
 
 
 async def explain(row: strawberry.Parent[DayRow], info: Info) -> list[ExplainedStep]:
@@ -112,4 +117,4 @@ async def explain(row: strawberry.Parent[DayRow], info: Info) -> list[ExplainedS
     if not await info.context.names(row.employee_id):
         return []
     info.context.now()
-    return list(await info.context.must(explained_day, row.key))
+    return list(await info.context.must(explained_day, ExplainKey(row.key, info.context.minute())))

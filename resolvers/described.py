@@ -20,6 +20,9 @@ People: TypeAlias = Annotated[EmployeeFilter | None, strawberry.argument(descrip
 Scope: TypeAlias = Annotated[OrgScope | None, strawberry.argument(description="Of whom; everyone by default.")]
 Year: TypeAlias = Annotated[int, strawberry.argument(description="The calendar year, e.g. 2026.")]
 Month: TypeAlias = Annotated[int, strawberry.argument(description="The month, from 1 to 12.")]
+OfNoDay: TypeAlias = Annotated[
+    bool | None, strawberry.argument(description="Only those that are not voided and belong to no day.")
+]
 GlobalId: TypeAlias = Annotated[strawberry.ID, strawberry.argument(description="A global id.")]
 GlobalIds: TypeAlias = Annotated[list[strawberry.ID], strawberry.argument(description="Global ids, at most 200.")]
 MaybeId: TypeAlias = Annotated[strawberry.ID | None, strawberry.argument(description="A global id.")]

@@ -1,31 +1,37 @@
 """What the fields of employees do."""
 
+from datetime import UTC, datetime, time
+
 import msgspec
 import strawberry
 
 from db.dashboard import PresenceKey
 from db.day_pages import DaysOfEmployeeKey
 from db.employees import EmployeePageKey
-from db.punches import PlanRow, ScheduleKey
-from db.rows import DayRow, DepartmentRow, EmployeeRow, LocationRow, ShiftRow
+from db.punches import PlanRow, PunchesKey, PunchKey, ScheduleKey
+from db.rows import DayRow, DepartmentRow, EmployeeRow, LocationRow, PunchRow, ShiftRow
+from domain.attendance.work_days import zone
 from domain.enums import PresenceState
 from domain.errors import BadUserInput
 from domain.ids import EmployeeId
+from domain.periods import ONE_DAY
 from domain.zoned_time import ZonedTime, zoned
 from loaders.days import days_of_employee, presences
 from loaders.departments import department_by_id
 from loaders.employees import employee_by_no, employee_counts, employee_pages
 from loaders.locations import location_by_id
+from loaders.punches import date_of_punch, punches_of_employee
 from loaders.punches import schedule as schedule_batch
 from loaders.shifts import shift_by_id
 from resolvers.arguments import given, id_of, period_of, window_of
 from resolvers.below import employees_below
 from resolvers.connections import Connection, connection
 from resolvers.context import Info, shown
-from resolvers.described import After, Before, EmployeeNo, EmployeeOrders, First, Last, MaybeId, People, Period
+from resolvers.described import After, Before, EmployeeNo, EmployeeOrders, First, Last, MaybeId, OfNoDay, People, Period
 from resolvers.inputs import EmployeeOrderField
 from resolvers.metrics import Metrics, metrics_of_employee
 from resolvers.ordering import default_order, order_of, tells_names
+from resolvers.punches import shown_punches
 from resolvers.scope import employee_filter
 from resolvers.small_groups import people_in_groups, refuse_nobody
 
@@ -121,6 +127,22 @@ async def schedule(row: strawberry.Parent[EmployeeRow], info: Info, period: Peri
     """The employee's plans by date, future ones as well."""
     dates = await period_of(info.context, period, "period", MOST_DAYS_NESTED)
     return list(await info.context.must(schedule_batch, ScheduleKey(row.id, dates.first, dates.last)))
+
+
+async def punches(
+    row: strawberry.Parent[EmployeeRow], info: Info, period: Period, unattributed: OfNoDay = False
+) -> list[PunchRow]:
+    """The employee's punches, the latest first."""
+    context = info.context
+    dates = await period_of(context, period, "period", MOST_DAYS_NESTED)
+    since, until = (datetime.combine(day, time(), zone(row.time_zone)) for day in (dates.first, dates.last + ONE_DAY))
+    found = await context.must(punches_of_employee, PunchesKey(row.id, since.astimezone(UTC), until.astimezone(UTC)))
+    if given(unattributed):
+        counting = [punch for punch in found if not punch.voided]
+        keys = [PunchKey(punch.id, punch.employee_id, punch.punched_at) for punch in counting]
+        days = await context.load_many(date_of_punch, keys)
+        found = tuple(punch for punch, day in zip(counting, days, strict=True) if day is None)
+    return await shown_punches(context, row.id, found[::-1])
 
 
 async def presence(row: strawberry.Parent[EmployeeRow], info: Info) -> Presence:

@@ -26,7 +26,10 @@ from schema.zoned_time import ZonedTime
 @strawberry.type(description="One step of how a day was derived.")
 class DerivationStep:
     is_type_of = rows_of(ExplainedStep)
-    step: str = strawberry.field(description="Which step: rule, plan, clean, pair, worked, lateness, overtime, status.")
+    step: str = strawberry.field(
+        description="Which step: rule, plan, clean, pair, worked, lateness, overtime, status, "
+        "and where there are any override and unattributed."
+    )
     detail: str = strawberry.field(description="What was decided, in words.")
     punches: list[Punch] = strawberry.field(description="The punches that it rests on.")
     value: JSON | None = strawberry.field(description="What it came to.")
@@ -75,6 +78,11 @@ class AttendanceDay(Node):
         resolver=resolve.punches,
         graphql_type=list[Punch],
         description="The punches that the rules give to the day, and voided ones of its date, in the order of time.",
+    )
+    unattributed = strawberry.field(
+        resolver=resolve.unattributed,
+        graphql_type=list[Punch],
+        description="Punches of the date that belong to no day, since they are in no window of any shift.",
     )
     explain = strawberry.field(
         resolver=resolve.explain,

@@ -20,6 +20,7 @@ from schema.zoned_time import ZonedTime
 
 if TYPE_CHECKING:
     from schema.days import AttendanceDay
+    from schema.punches import Punch
 
 
 @strawberry.type(description="Where an employee is, and since when.")
@@ -64,6 +65,12 @@ class Employee(Node):
         resolver=resolve.attendance,
         graphql_type=list[Annotated["AttendanceDay", strawberry.lazy("schema.days")]],
         description="The employee's days, the latest first.",
+    )
+    punches = strawberry.field(
+        resolver=resolve.punches,
+        graphql_type=list[Annotated["Punch", strawberry.lazy("schema.punches")]],
+        description="All of the employee's punches on the dates of their own clock, those of no day as well, "
+        "the latest first.",
     )
     schedule = strawberry.field(
         resolver=resolve.schedule,

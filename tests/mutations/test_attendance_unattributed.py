@@ -8,7 +8,7 @@ import pytest
 from domain.enums import PunchDirection
 from tests.kit.rig import Rig
 from tests.kit.small_company import ALEX, EMPLOYEE, GRACE, HR, MIA, NINA
-from tests.mutations.attending import answer, check_days, done, employee, problem, refused
+from tests.mutations.attending import answer, check_days, day, done, employee, problem, refused, shift, voided
 
 PRESENCE = "query($id: ID!) { employee(id: $id) { presence { state since { local } } } }"
 TODAY = "{ today { inNow lateNotIn { fullName } } }"
@@ -129,3 +129,69 @@ async def test_the_latest_of_two_days_counts(fresh_rig: Rig) -> None:
     await done(fresh_rig, "checkOut", HR, employeeId=employee(GRACE))
     assert await presence(fresh_rig, GRACE) == ("OUT", "2026-03-17T10:30")
     assert await in_now(fresh_rig) == several - 1
+
+
+PUNCHES = """query($id: ID!, $odd: Boolean) { employee(id: $id) {
+  punches(period: { range: { from: "2026-03-16", to: "2026-03-17" } }, unattributed: $odd) {
+    direction voided at { local } day { workDate } } } }"""
+DAYS = """query($id: ID!) { attendance(filter: { scope: { employeeIds: [$id] },
+  period: { range: { from: "2026-03-16", to: "2026-03-17" } } }) { nodes {
+    workDate punches { id } unattributed { direction at { local } } explain { step value punches { id } } } } }"""
+AGAIN = {f"facts_{name}": 3 for name in ("holiday", "work_week_off", "location", "shift_rule", "employee_posting")} | {
+    f"facts_{name}": 3
+    for name in ("shift_assignment", "roster_day", "attendance_override", "leave_request", "punch", "employee")
+}
+
+
+async def test_punches_of_no_day_are_shown_as_such_at_once(fresh_rig: Rig) -> None:
+    viewer, alex = await fresh_rig.viewer(HR), {"id": employee(ALEX)}
+
+    async def shown(*, odd: bool) -> list[tuple[str, str, Any, bool]]:
+        found = await fresh_rig.data(PUNCHES, alex | {"odd": odd}, viewer, repeats=AGAIN)
+        return [
+            (punch["direction"], punch["at"]["local"][8:], punch["day"] and punch["day"]["workDate"], punch["voided"])
+            for punch in found["employee"]["punches"]
+        ]
+
+    at_local(fresh_rig, "17T23:00")
+    usual = [("OUT", "16T18:00", "2026-03-16", False), ("IN", "16T09:20", "2026-03-16", False)]
+    assert (await shown(odd=False), await shown(odd=True)) == (usual, [])
+    await done(fresh_rig, "checkIn", HR, employeeId=employee(ALEX))
+    odd = [("IN", "17T23:00", None, False)]
+    assert (await shown(odd=False), await shown(odd=True)) == ([*odd, *usual], odd)
+    nodes = (await fresh_rig.data(DAYS, alex, viewer, repeats=AGAIN | {"punches_around": 2}))["attendance"]["nodes"]
+    assert [node["unattributed"] for node in nodes] == [
+        [{"direction": "IN", "at": {"local": "2026-03-17T23:00"}}],
+        [],
+    ]
+    assert [len(node["punches"]) for node in nodes] == [0, 2]
+    last = nodes[0]["explain"][-1]
+    assert (last["step"], last["value"], len(last["punches"])) == ("unattributed", 1, 1)
+    [(punch,)] = await fresh_rig.records("SELECT max(id) FROM punch")
+    found = await voided(fresh_rig, HR, punch)
+    assert (found["day"]["id"], found["unattributed"]) == (day(ALEX, "2026-03-17"), False)
+    assert (await shown(odd=False), await shown(odd=True)) == ([("IN", "17T23:00", None, True), *usual], [])
+    assert await presence(fresh_rig, ALEX) == ("NOT_EXPECTED", None)
+
+
+async def test_another_shift_gives_a_punch_its_day(fresh_rig: Rig) -> None:
+    viewer, alex = await fresh_rig.viewer(HR), {"id": employee(ALEX), "odd": True}
+    at_local(fresh_rig, "17T23:00")
+    await done(fresh_rig, "checkIn", HR, employeeId=employee(ALEX))
+    assert len((await fresh_rig.data(PUNCHES, alex, viewer))["employee"]["punches"]) == 1
+    night = {"shiftId": shift(2), "from": "2026-03-17", "to": "2026-03-17"}
+    await done(fresh_rig, "assignShift", HR, employeeIds=[employee(ALEX)], **night)
+    assert (await fresh_rig.data(PUNCHES, alex, viewer))["employee"]["punches"] == []
+    assert await presence(fresh_rig, ALEX) == ("IN", "2026-03-17T23:00")
+    await check_days(fresh_rig, ALEX)
+
+
+async def test_days_are_explained_as_of_the_time_of_the_request(fresh_rig: Rig) -> None:
+    """Not as of the time of the machine, by which every window has long been over."""
+    explain = """query($id: ID!) { attendanceDay(employeeId: $id, date: "2026-03-17") { explain { step value } } }"""
+    viewer, steps = await fresh_rig.viewer(HR), []
+    for clock in ("17T21:59", "17T22:00"):
+        at_local(fresh_rig, clock)
+        found = (await fresh_rig.data(explain, {"id": employee(GRACE)}, viewer))["attendanceDay"]["explain"]
+        steps.append(found[-1])
+    assert steps == [{"step": "status", "value": "PENDING"}, {"step": "status", "value": "INCOMPLETE"}]

@@ -31,6 +31,7 @@ EMPLOYEE: Final = {
     "manager": None,
     "reports": {"totalCount": 0, "nodes": [], "pageInfo": {"startCursor": None}},
     "attendance": SHOWN,
+    "punches": SHOWN,
     "schedule": SHOWN,
     "summary": {"headcount": 0, "workedHours": 0.0, "suppressed": True},
     "presence": SHOWN,
@@ -40,11 +41,13 @@ DAY: Final = dict.fromkeys(
         *("id", "workDate", "dayType", "status", "workMode", "firstIn", "lastOut", "expectedMinutes", "workedMinutes"),
         *("breakMinutes", "lateMinutes", "earlyExitMinutes", "overtimeMinutes", "overtimeApprovedMinutes"),
         *("overtimeKind", "presentDays", "leaveDays", "absentDays", "exceptions", "locked", "overridden", "version"),
-        *("employee", "shift", "department", "location", "punches"),
+        *("employee", "shift", "department", "location", "punches", "unattributed"),
     ),
     SHOWN,
 ) | {"leaveType": None, "explain": []}
-PUNCH: Final = dict.fromkeys(("id", "employee", "at", "direction", "source", "outsideGeofence", "voided"), SHOWN) | {
+PUNCH: Final = dict.fromkeys(
+    ("id", "employee", "day", "at", "direction", "source", "outsideGeofence", "voided"), SHOWN
+) | {
     "note": None,
     "device": None,
     "voidReason": None,
@@ -54,7 +57,7 @@ MARCH: Final = 'period: { range: { from: "2026-03-01", to: "2026-03-17" } }'
 SELECTED: Final = {
     **dict.fromkeys(("firstIn", "lastOut", "at"), "{ local }"),
     **dict.fromkeys(("department", "location", "shift", "leaveType"), "{ code }"),
-    **dict.fromkeys(("manager", "employee", "punches"), "{ id }"),
+    **dict.fromkeys(("manager", "employee", "punches", "unattributed", "day"), "{ id }"),
     "attendance": f"({MARCH}) {{ id }}",
     "schedule": f"({MARCH}) {{ date }}",
     "reports": "{ totalCount nodes { id } pageInfo { startCursor } }",
@@ -67,7 +70,7 @@ FACTS: Final = (
     *("holiday", "work_week_off", "location", "shift_rule", "employee_posting", "shift_assignment", "roster_day"),
     *("attendance_override", "leave_request", "punch", "employee"),
 )
-OFTEN: Final = dict.fromkeys((*(f"facts_{name}" for name in FACTS), "punches_around", "employee_by_id"), 3)
+OFTEN: Final = dict.fromkeys((*(f"facts_{name}" for name in FACTS), "punches_around", "employee_by_id"), 5)
 
 IN_GROUPS, ONE, ROW, CHANGED, NO_PEOPLE = "in groups", "by name only", "of a row", "of who manages", "none"
 PATHS: Final = {
@@ -76,6 +79,7 @@ PATHS: Final = {
     "AttendanceConnection.totals": IN_GROUPS,
     "AttendanceDay.employee": ROW,
     "AttendanceDay.punches": ROW,
+    "AttendanceDay.unattributed": ROW,
     "AttendanceDay.explain": ONE,
     "AttendanceEdge.node": IN_GROUPS,
     "DashboardToday.byDepartment": IN_GROUPS,
@@ -89,6 +93,7 @@ PATHS: Final = {
     "Employee.attendance": ROW,
     "Employee.manager": ONE,
     "Employee.presence": ROW,
+    "Employee.punches": ROW,
     "Employee.reports": ONE,
     "Employee.schedule": ROW,
     "Employee.summary": ONE,
@@ -98,6 +103,7 @@ PATHS: Final = {
     "MonthGrid.rows": IN_GROUPS,
     "MonthGridRow.employee": ROW,
     "MonthGridRow.totals": ONE,
+    "Punch.day": ROW,
     "Punch.employee": ROW,
     "Query.attendance": IN_GROUPS,
     "Query.attendanceDay": ONE,
@@ -180,7 +186,8 @@ def test_every_number_beside_people_is_decided() -> None:
 
 
 def selection(decisions: dict[str, Any]) -> str:
-    return " ".join(f"{name} {SELECTED.get(name, '')}" for name in decisions)
+    nested = SELECTED | {"punches": SELECTED["attendance"]} if decisions is EMPLOYEE else SELECTED
+    return " ".join(f"{name} {nested.get(name, '')}" for name in decisions)
 
 
 async def test_what_comes_under_a_pseudonym(fresh_rig: Rig) -> None:

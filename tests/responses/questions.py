@@ -31,6 +31,10 @@ QUESTIONS: Final = {
     "employee": f"""{{ employee(id: "{GRACE_ID}") {{
       fullName email manager {{ fullName }} reports {{ totalCount }} }} }}""",
     "by_number": '{ employee(employeeNo: "E007") { fullName badgeNo shift { code } } }',
+    "under_pseudonyms": f"""{{ employees(first: 50) {{ nodes {{ fullName hiredOn designation reports {{ totalCount }}
+      summary(period: {{ relative: LAST_30_DAYS }}) {{ {FIGURES} suppressed }} }} }} }}""",
+    "punches_of_days": """{ attendance(filter: { period: { relative: LAST_7_DAYS } }, first: 40) { nodes {
+      workDate leaveType { code } punches { direction note device voidReason employee { fullName } } } } }""",
     "presence": f"""{{ a: employee(id: "{MIA_ID}") {{ presence {{ state since {{ local }} }} }}
       b: employee(id: "{ALAN_ID}") {{ presence {{ state since {{ local }} }} }} }}""",
     "own_week": f"""{{ employee(id: "{MIA_ID}") {{ attendance(period: {{ relative: THIS_WEEK }}) {{ workDate status }}
@@ -50,6 +54,11 @@ QUESTIONS: Final = {
       firstIn { local } employee { id } } } }""",
     "day": f"""{{ attendanceDay(employeeId: "{MIA_ID}", date: "2026-03-16") {{ status workedMinutes overridden
       version punches {{ direction voided device at {{ local }} }} shift {{ code }} }} }}""",
+    "punches": f"""{{ employee(id: "{GRACE_ID}") {{ punches(period: {{ relative: LAST_7_DAYS }}) {{
+      direction voided day {{ workDate status }} }}
+      odd: punches(period: {{ relative: LAST_7_DAYS }}, unattributed: true) {{ id }} }} }}""",
+    "odd_punches": f"""{{ attendanceDay(employeeId: "{MIA_ID}", date: "2026-03-16") {{
+      unattributed {{ direction at {{ local }} }} }} }}""",
     "stats": f"""{{ stats(filter: {MARCH}, groupBy: [DEPARTMENT, STATUS], compareToPrevious: true) {{ asOf provisional
       rows {{ keys {{ value label }} metrics {{ {FIGURES} }} }} totals {{ {FIGURES} }} }} }}""",
     "by_manager": f"""{{ stats(filter: {{ period: {{ relative: LAST_30_DAYS }} }}, groupBy: [MANAGER]) {{ rows {{
