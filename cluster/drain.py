@@ -16,6 +16,7 @@ from cluster.child import Command
 from cluster.connection import Connection, current_connection
 from cluster.http2 import tell_everyone_to_go
 from cluster.listener import QUEUE_LENGTH
+from cluster.outgoing import Outgoing
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -25,6 +26,13 @@ Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _QUIET_S: Final = 0.25
 """When the service stops, connections on which nothing came for so long are closed."""
+
+_IDLE_S: Final = 1.0
+"""A connection on which nothing came for so long is closed by a worker that leaves.
+
+One that is in use gets Connection: close with its next answer instead: a request that is under way to us meanwhile
+would be lost. Of an idle connection that is unlikely, and the idle ones of a proxy would last for the whole drain.
+"""
 
 _POLL_S: Final = 0.02
 
@@ -36,7 +44,6 @@ class Drain:
     """
 
     def __init__(self, limit: timedelta) -> None:
-        self.connections = 0
         self.requests = 0
         self.in_flight = 0
         self.errors = 0
@@ -48,6 +55,7 @@ class Drain:
         self._command: Command | None = None
         self._draining: asyncio.Task[None] | None = None
         self._servers: list[asyncio.Server] = []
+        self._open: set[Connection] = set()
 
     @contextlib.contextmanager
     def watching_listeners(self) -> Iterator[None]:
@@ -70,16 +78,21 @@ class Drain:
 
     def _counted(self, callback: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
         async def counted(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            connection = Connection(reader)
+            connection = Connection(reader, writer)
             current_connection.set(connection)
-            self.connections += 1
+            self._open.add(connection)
             try:
                 with contextlib.suppress(asyncio.CancelledError):  # asyncio (3.11) would print it with a traceback
-                    await callback(connection, writer)
+                    await callback(connection, Outgoing(writer))
             finally:
-                self.connections -= 1
+                self._open.discard(connection)
 
         return counted
+
+    @property
+    def connections(self) -> int:
+        """How many clients are connected."""
+        return len(self._open)
 
     @property
     def leaving(self) -> bool:
@@ -104,7 +117,7 @@ class Drain:
             self._draining = asyncio.get_running_loop().create_task(self._drain())
 
     async def _drain(self) -> None:
-        """Stop accepting and wait for what is open: every connection on LEAVE, requests in flight on STOP."""
+        """Stop accepting and wait for what is open: connections in use on LEAVE, requests in flight on STOP."""
         for server in self._servers:
             server.close()  # the socket itself stays open in the supervisor: nobody is refused
         await tell_everyone_to_go()
@@ -115,6 +128,8 @@ class Drain:
                 quiet_since_s = time.monotonic()
             elif self._command is Command.STOP and time.monotonic() - quiet_since_s > _QUIET_S:
                 break
+            for connection in list(self._open):
+                connection.end_if_quiet(_IDLE_S)
             await asyncio.sleep(_POLL_S)
         self.finished.set()
 
