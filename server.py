@@ -56,6 +56,7 @@ def application(settings: Settings) -> "Starlette":
         helpful=resources.helpful(),
         routes=routes,
         lifespan=resources.lifespan,
+        background=resources.background,
     )
 
 

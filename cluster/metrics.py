@@ -17,6 +17,10 @@ from telemetry.histogram import LAST, PER_DOUBLING, bound_s
 COUNTERS: Final = {
     "cache_hits": ("loader", "Keys found in the second-level cache."),
     "cache_misses": ("loader", "Keys that had to be asked of the database."),
+    "replica_reads": (
+        "outcome",
+        "Reads that a replica was asked: answered, alone without primary, behind, overtaken, unknown.",
+    ),
     "cache_bypasses": ("reason", "Keys looked up or stored past the cache, by reason."),
     "cache_failures": ("error", "Redis commands that failed."),
     "cache_undecodable": ("loader", "Entries that could not be read and counted as misses."),
@@ -26,6 +30,7 @@ COUNTERS: Final = {
         "Hits compared with PostgreSQL: same, different, overtaken by a write, skipped, failed.",
     ),
     "cache_stale": ("loader", "Hits that were not what PostgreSQL said: alarm, for nothing that is served is stale."),
+    "warming": ("outcome", "Frequent queries executed before anybody asked: warmed, or why not."),
     "cache_invalidated": ("", "Tags restamped without a write: by an alarm, or by hand."),
     "cache_drained": ("", "Tags restamped by the drain."),
     "cache_epochs": ("", "New epochs of the cache: Redis or PostgreSQL was another one."),

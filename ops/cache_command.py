@@ -9,6 +9,7 @@ from msgspec.structs import asdict
 
 from ops.cache_checks import Outcome, checked
 from ops.cache_entries import inspected, invalidated, opened, over_both, over_cache, server_of, verified_all
+from ops.cache_warming import warmed
 from ops.installation import Installation
 from ops.status_client import StatusPort
 from ops.terminal import (
@@ -161,6 +162,30 @@ def verify(most: MostEntries = MOST_ENTRIES, dry_run: DryRun = False, as_json: A
         for name in found["stale"]:
             screen.print(f"stale: {name}{'' if dry_run else ' (made unusable)'}")
     if found["stale"]:
+        raise typer.Exit(FAILED)
+
+
+@cache.command()
+def warm(
+    most: Annotated[int, typer.Option(min=1, max=200, help="Execute so many queries at most.")] = 100,
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+) -> None:
+    """Execute the queries that are asked most, so that Redis has their rows; exits 1 when nothing could be stored.
+
+    Each with the rights that its user has now. Whole answers stay with the workers: CACHE_WARM warms those.
+    """
+    found = run(lambda settings: warmed(settings, most, dry_run=dry_run))
+    if as_json:
+        print_json(found)
+    elif dry_run:
+        rows = [(of["weight"], of["operation"], of["user_id"], of["variables"]) for of in found["operations"]]
+        console().print(table("", (">weight", "query", ">user", "variables"), rows))
+    else:
+        outcomes = ", ".join(f"{number:,} {outcome}" for outcome, number in found["outcomes"].items())
+        console().print(f"{outcomes or 'nothing was recorded yet'}; {found['fills']:,} entries stored")
+    if not found["usable"]:
+        typer.echo("the cache is not usable: rollcall cache health says why", err=True)
         raise typer.Exit(FAILED)
 
 

@@ -1,6 +1,6 @@
 """The ASGI application: routes and the few layers around them; what they need is made by the caller."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager, nullcontext
 from types import MappingProxyType
 from typing import Any
@@ -22,6 +22,7 @@ from web.health import ReadinessCheck, health_routes
 from web.hosts import LOCAL_NAMES, AllowedHosts
 from web.proxies import TrustedProxies
 from web.responses import problem_of_http, problem_of_rollcall
+from web.running import running
 from web.settings import Settings
 
 
@@ -35,17 +36,22 @@ def create_app(
     helpful: Mapping[str, ReadinessCheck] = MappingProxyType({}),
     routes: Sequence[BaseRoute] = (),
     lifespan: Lifespan[Starlette] | None = None,
+    background: Callable[[Execution], Coroutine[Any, Any, None]] | None = None,
 ) -> Starlette:
     """The service as one application; `routes` are those of sign-in, GraphiQL and files.
 
-    `readiness` checks what it needs, `helpful` what makes it faster.
+    `readiness` checks what it needs, `helpful` what makes it faster; `background` goes on
+    while it serves.
     """
     execution = Execution(schema, settings.limits, introspection=settings.http.introspection)
     endpoint = GraphQLEndpoint(execution, context_factory, settings.http.request_timeout, cached)
 
     @asynccontextmanager
     async def lifespan_with_mutations(app: Starlette) -> AsyncIterator[Mapping[str, Any]]:
-        async with lifespan(app) if lifespan else nullcontext() as state:
+        async with (
+            lifespan(app) if lifespan else nullcontext() as state,
+            running(background(execution)) if background else nullcontext(),
+        ):
             yield state or {}
             await endpoint.finish_mutations()
 

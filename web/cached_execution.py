@@ -15,6 +15,7 @@ from web.answers import Answer
 from web.auth import Authenticator
 from web.cache_report import Outcome, is_wanted, may_see, with_report
 from web.execution import Execution, PreparedOperation
+from web.popular import Popular
 from web.response_cache import KeptAnswer, Miss, ResponseCache
 from web.shadow_answers import ShadowAnswers
 
@@ -33,6 +34,8 @@ class Asked(msgspec.Struct, frozen=True):
     operation: bytes
     headers: "Headers"
     method: str
+    prepared: PreparedOperation
+    media_type: str
     miss: Miss
     explains: bool
 
@@ -40,10 +43,13 @@ class Asked(msgspec.Struct, frozen=True):
 class CachedExecution:
     """The response cache before the execution of queries."""
 
-    def __init__(self, responses: ResponseCache, authenticator: Authenticator, shadow: ShadowAnswers) -> None:
+    def __init__(
+        self, responses: ResponseCache, authenticator: Authenticator, shadow: ShadowAnswers, popular: Popular
+    ) -> None:
         self._responses = responses
         self._authenticator = authenticator
         self._shadow = shadow
+        self._popular = popular
 
     async def look(
         self, prepared: PreparedOperation, execution: Execution, headers: "Headers", method: str, media_type: str
@@ -51,24 +57,32 @@ class CachedExecution:
         """A kept answer that is still right, without anything else being looked up."""
         operation = self._responses.operation_key(prepared, media_type)
         if is_wanted(headers):
-            return Asked(operation, headers, method, "miss", explains=True)
+            return Asked(operation, headers, method, prepared, media_type, "miss", explains=True)
         user_id, found = await self._at_once(operation, headers)
         if isinstance(found, KeptAnswer):
             self._shadow.consider(found, user_id, prepared, execution, media_type)
+            self._note(operation, user_id, prepared, media_type)
             return _shown(found, headers, method, "hit")
-        return Asked(operation, headers, method, found, explains=False)
+        return Asked(operation, headers, method, prepared, media_type, found, explains=False)
 
     async def answer(self, asked: Asked, make_context: MakeContext, execute: Execute) -> Answer:
         """What is kept for others of the viewer's class, or what `execute` gives, which is then kept if it may be."""
         with recording() if asked.explains else nullcontext() as made:
             context = await make_context()
             outcome = await self._outcome(asked, context, execute)
+        if outcome.kept is not None and isinstance(context, Context) and context.viewer is not None:
+            self._note(asked.operation, context.viewer.user_id, asked.prepared, asked.media_type)
         if made is not None and isinstance(context, Context) and may_see(context):
             return with_report(outcome, context, self._responses.facts(asked.operation), made)
         if outcome.kept is not None:
             return _shown(outcome.kept, asked.headers, asked.method, outcome.status)
         status = f"{CACHE_NAME}; {outcome.status}"
         return msgspec.structs.replace(outcome.answer, headers={**outcome.answer.headers, "Cache-Status": status})
+
+    def _note(self, operation: bytes, user_id: int | None, prepared: PreparedOperation, media_type: str) -> None:
+        """Now and then remember what is asked, for warming."""
+        if user_id is not None and self._popular.wants() and (key := self._responses.answer_key(operation, user_id)):
+            self._popular.note(key, prepared.request, prepared.operation.name, media_type, user_id)
 
     async def _at_once(self, operation: bytes, headers: "Headers") -> tuple[int | None, KeptAnswer | Miss]:
         """What is kept for a viewer who is known, or for nobody; a foreign token is looked at as it always was."""

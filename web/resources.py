@@ -1,10 +1,8 @@
 """What one process holds while it serves: the pool, the cache, the keys, and the tasks that keep the cache coherent."""
 
-import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Set
+from collections.abc import AsyncIterator, Callable, Mapping, Set
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime
-from typing import Any
 
 import httpx2
 from starlette.applications import Starlette
@@ -23,12 +21,14 @@ from telemetry.gauges import gauge
 from telemetry.requests import slow
 from web.auth import Authenticator, auth_routes
 from web.cached_execution import CachedExecution
-from web.execution import RequestFacts
+from web.execution import Execution, RequestFacts
 from web.health import ReadinessCheck
 from web.oidc import Issuer, OidcIssuers
 from web.passwords import Passwords
+from web.popular import Popular, record_for_ever
 from web.proxies import from_nowhere, from_this_machine
 from web.response_cache import ResponseCache
+from web.running import running
 from web.settings import Settings
 from web.shadow_answers import ShadowAnswers
 from web.signing_key import load_signing_key
@@ -37,6 +37,7 @@ from web.throttle import Throttle
 from web.tokens import Tokens
 from web.user_accounts import UserAccounts, ViewerAccount
 from web.viewers import viewer_with
+from web.warming import Warming
 
 
 class Resources:
@@ -58,9 +59,11 @@ class Resources:
             self._tokens, self._accounts, issuers=OidcIssuers(issuers, self._client) if issuers else None, clock=clock
         )
         self._responses = ResponseCache(self.cache, settings.cache.response_bytes, clock)
-        self.cached_execution = CachedExecution(
-            self._responses, self._authenticator, ShadowAnswers(self.shadow, self._responses, self.database, clock)
-        )
+        self.popular = Popular()
+        shadow_answers = ShadowAnswers(self.shadow, self._responses, self.database, clock)
+        self.cached_execution = CachedExecution(self._responses, self._authenticator, shadow_answers, self.popular)
+        self._warming = Warming(self.database, self.cache, self._responses, clock)
+        self._most_warmed = settings.cache.warm
         self._throttle = Throttle(window=settings.auth.sign_in_window)
         self._failures = settings.auth.sign_in_attempts
         self._known_passwords = known_passwords
@@ -74,6 +77,11 @@ class Resources:
         gauge("db_pool_size", lambda: settings.database.pool_size)
         gauge("cache_breaker", lambda: server.breaker.state if server else "off")
         slow.threshold_s = settings.queries.slow_threshold.total_seconds()
+
+    async def background(self, execution: Execution) -> None:
+        """Fill the caches with what is asked most, when the settings say so."""
+        if self._most_warmed and self.cache.server is not None:
+            await self._warming.warm_once(execution, self._most_warmed)
 
     def routes(self) -> list[BaseRoute]:
         """The routes below /auth."""
@@ -121,10 +129,9 @@ class Resources:
         Looked up by loaders of its own: the answer's own loaders note what the answer itself rests on.
         """
         facts, loaders, now = account.facts, account.loaders, self._clock()
-        viewer = await viewer_with(loaders, facts, now)
-        ends = [grant.expires_at for grant in facts.grants if grant.expires_at is not None and grant.expires_at > now]
-        self._responses.know(viewer, facts.token_epoch, min(ends, default=None), loaders.dependencies)
-        return viewer
+        found = await viewer_with(loaders, facts, now)
+        self._responses.know(found.viewer, found.token_epoch, found.valid_until, loaders.dependencies)
+        return found.viewer
 
     @asynccontextmanager
     async def lifespan(self, _: Starlette) -> AsyncIterator[None]:
@@ -135,20 +142,10 @@ class Resources:
             stack.push_async_callback(self.shadow.close)
             stack.push_async_callback(self._client.aclose)
             stack.callback(self._passwords.close)
-            await stack.enter_async_context(_running(drain_for_ever(self.database, self.cache)))
-            await stack.enter_async_context(_running(upkeep_for_ever(self.database, self.cache)))
+            await stack.enter_async_context(running(drain_for_ever(self.database, self.cache)))
+            await stack.enter_async_context(running(record_for_ever(self.database, self.popular)))
+            await stack.enter_async_context(running(upkeep_for_ever(self.database, self.cache)))
             yield
-
-
-@asynccontextmanager
-async def _running(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
-    task = asyncio.create_task(work)
-    try:
-        yield
-    finally:
-        while not task.done():
-            task.cancel()  # again: wait_for of Python 3.11 loses a cancellation that arrives with an answer
-            await asyncio.wait({task}, timeout=0.2)
 
 
 def open_tokens(settings: Settings) -> Tokens:

@@ -93,6 +93,11 @@ class ResponseCache:
         """Which facts about a viewer the operation is known to look at."""
         return self._facts_by_operation.get(operation, ())
 
+    def answer_key(self, operation: bytes, user_id: int) -> AnswerKey | None:
+        """What all viewers have in common who share the answer with this one; None while that is not known."""
+        facts, known = self._facts_by_operation.get(operation), self._known(user_id)
+        return None if facts is None or known is None else (operation, facts, facts_of(known.viewer, facts))
+
     async def fresh(self, operation: bytes, user_id: int | None, token_epoch: int | None = None) -> KeptAnswer | Miss:
         """The kept answer for this viewer, if nothing that it and the viewer's rights rest on has changed.
 

@@ -274,6 +274,13 @@ class CacheSettings(Part):
         unit="B",
     )
 
+    warm: int = setting(
+        0,
+        "CACHE_WARM",
+        "Queries, those that are asked most, that a worker executes when it starts so that they are cached; 0 none.",
+        ge=0,
+        le=200,
+    )
     verify_share: float = setting(
         0.001,
         "CACHE_VERIFY_SHARE",

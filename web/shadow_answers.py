@@ -49,5 +49,6 @@ class ShadowAnswers:
     async def _context(self, connection: ReadConnection, user_id: int | None, made_at: datetime | None) -> Context:
         loaders = Loaders(self._database, self._shadow.cache)
         loaders.inside(connection)
-        viewer = None if user_id is None else await viewer_from(loaders, UserId(user_id), self._clock())
+        found = None if user_id is None else await viewer_from(loaders, UserId(user_id), self._clock())
+        viewer = found.viewer if found else None
         return Context(self._database, self._shadow.cache, viewer, loaders=loaders, made_at=made_at, clock=self._clock)

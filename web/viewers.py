@@ -3,6 +3,8 @@
 from datetime import datetime
 from typing import Final
 
+import msgspec
+
 from domain.departments import DepartmentTree
 from domain.enums import Role
 from domain.ids import UserId
@@ -29,13 +31,22 @@ def class_of(viewer: Viewer | None) -> str:
     return next((role.value for role in CLASSES if role in roles), "nobody")
 
 
-async def viewer_from(loaders: Loaders, user_id: UserId, now: datetime) -> Viewer | None:
+class ViewerNow(msgspec.Struct, frozen=True):
+    """A viewer, the epoch of tokens that speak for it, and when one of its roles ends."""
+
+    viewer: Viewer
+    token_epoch: int
+    valid_until: datetime | None
+
+
+async def viewer_from(loaders: Loaders, user_id: UserId, now: datetime) -> ViewerNow | None:
     """The viewer that a user is; None for one that is not there or not active."""
     facts = await loaders.load(viewer_by_user, user_id)
     return await viewer_with(loaders, facts, now) if facts is not None and facts.is_active else None
 
 
-async def viewer_with(loaders: Loaders, facts: ViewerFacts, now: datetime) -> Viewer:
+async def viewer_with(loaders: Loaders, facts: ViewerFacts, now: datetime) -> ViewerNow:
     """The viewer that these facts come to."""
     tree = await loaders.must(department_tree, ALL) if facts.needs_tree else DepartmentTree({})
-    return viewer_of(facts, tree, now)
+    ends = [grant.expires_at for grant in facts.grants if grant.expires_at is not None and grant.expires_at > now]
+    return ViewerNow(viewer_of(facts, tree, now), facts.token_epoch, min(ends, default=None))

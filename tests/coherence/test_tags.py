@@ -18,7 +18,14 @@ from tests.kit.small_company import ADMIN, EMPLOYEE, HR, MANAGER
 from tests.responses.questions import QUESTIONS
 
 Lookups = dict[Batch[Any, Any], set[Any]]
-NOT_LOOKED_UP: Final = {"cache_outbox", "cache_state", "alembic_version", "demo_company", "idempotency_key"}
+NOT_LOOKED_UP: Final = {
+    "cache_outbox",
+    "cache_state",
+    "alembic_version",
+    "demo_company",
+    "idempotency_key",
+    "frequent_operation",
+}
 CHANGE_BY_TYPE: Final = {
     "integer": "{c} + 1",
     "smallint": "{c} + 1",
