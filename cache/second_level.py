@@ -21,8 +21,10 @@ from typing import Any, Final, Generic, TypeVar
 import msgspec
 
 from cache.policy import Policy, encode
+from cache.progress import Needed, as_arguments, newest_of
 from cache.server import CacheUnreachable, Server
 from cache.tick import TickReader
+from domain.consistency import Position
 from telemetry.counters import count
 
 K = TypeVar("K")
@@ -65,14 +67,20 @@ class Fence(msgspec.Struct, frozen=True):
 
 
 class Reading(Generic[K, V]):
-    """What the cache knows of some keys; `ticket` is None when what is loaded now must not be stored."""
+    """What the cache knows of some keys; `ticket` is None when what is loaded now must not be stored.
 
-    __slots__ = ("hits", "misses", "ticket")
+    `needed` is what a replica must have to be asked for the misses, None when that is not known for certain.
+    """
 
-    def __init__(self, hits: dict[K, V | None], misses: list[K], ticket: Ticket | None) -> None:
+    __slots__ = ("hits", "misses", "needed", "ticket")
+
+    def __init__(
+        self, hits: dict[K, V | None], misses: list[K], ticket: Ticket | None, needed: Needed | None = None
+    ) -> None:
         self.hits = hits
         self.misses = misses
         self.ticket = ticket
+        self.needed = needed
 
 
 def dependencies(tags: Sequence[str]) -> tuple[str, ...]:
@@ -92,6 +100,8 @@ class SecondLevelCache:
         self.server = server
         self._life_by_kind = life_by_kind
         self.fence_name = f"{prefix}:f"
+        self.newest_name = f"{prefix}:n"
+        self._last_fence: bytes | None = None
         self.stamp_prefix = f"{prefix}:s:"
         self.entry_prefix = f"{prefix}:e:"
         self._tick = TickReader(server) if server else None
@@ -105,16 +115,17 @@ class SecondLevelCache:
             return self._nothing(keys, "off")
         tags = {key: dependencies(policy.tags(key)) for key in keys}
         wanted = list(dict.fromkeys(tag for of_key in tags.values() for tag in of_key))
-        names = [self.fence_name, *(self.stamp_prefix + tag for tag in wanted)]
+        names = [self.fence_name, self.newest_name, *(self.stamp_prefix + tag for tag in wanted)]
         names += [self.entry_prefix + policy.entry_name(key) for key in keys]
         try:
             run_id, values = await self._tick.read(names)
         except CacheUnreachable:
             return self._nothing(keys, "unreachable")
-        fence, entries = values[0], values[1 + len(wanted) :]
+        fence, entries = values[0], values[2 + len(wanted) :]
+        stamps = dict(zip(wanted, values[2:], strict=False))
         if fence is None or not _is_ours(fence, run_id, policy.declaration):
-            return self._nothing(keys, "fenced")
-        stamps = dict(zip(wanted, values[1:], strict=False))
+            return self._nothing(keys, "fenced", self._needed(run_id, values[1], self._last_fence, stamps))
+        self._last_fence = fence
         hits: dict[K, V | None] = {}
         misses: list[K] = []
         for key, entry in zip(keys, entries, strict=True):
@@ -131,7 +142,7 @@ class SecondLevelCache:
         count("cache_misses", policy.namespace, len(misses))
         if misses:
             await self._claim(stamps, {tag for key in misses for tag in tags[key]})
-        return Reading(hits, misses, Ticket(fence, stamps))
+        return Reading(hits, misses, Ticket(fence, stamps), self._needed(run_id, values[1], fence, stamps))
 
     async def unchanged(self, fence: bytes, stamps: Mapping[str, bytes]) -> bool:
         """Whether the fence and every one of these stamps is as it was: then what rests on them is as it was."""
@@ -143,9 +154,48 @@ class SecondLevelCache:
             return False
         return values == [fence, *stamps.values()] and fence.startswith(f"{run_id}.".encode())
 
-    def _nothing(self, keys: Sequence[K], reason: str) -> Reading[K, V]:
+    async def newest(self) -> Position | None:
+        """The newest position of PostgreSQL that the stamps know of, None when that is not known for certain."""
+        if self._tick is None:
+            return None
+        try:
+            run_id, (fence, newest) = await self._tick.read([self.fence_name, self.newest_name])
+        except CacheUnreachable:
+            return None
+        needed = self._needed(run_id, newest, fence or self._last_fence, {})
+        return needed.position if needed else None
+
+    async def confirms(self, ticket: Ticket, tags: Sequence[str], replayed: Position) -> bool:
+        """Whether what a replica said after it had replayed so much is what the primary would have said.
+
+        A replica may show a commit before the primary does, and stamps may have been given out after the newest
+        position was read: so both are looked at again once the replica has answered.
+        """
+        names = [self.stamp_prefix + tag for tag in tags]
+        assert self._tick is not None
+        try:
+            run_id, (fence, value, *now) = await self._tick.read([self.fence_name, self.newest_name, *names])
+        except CacheUnreachable:
+            return False
+        stamps = dict(zip(tags, now, strict=True))
+        needed = self._needed(run_id, value, fence, stamps)
+        if fence != ticket.fence or needed is None or needed.held:
+            return False
+        same = all(stamp is not None and ticket.stamps[tag] == stamp for tag, stamp in stamps.items())
+        return same and replayed.server == needed.position.server and replayed.lsn >= needed.position.lsn
+
+    def _needed(
+        self, run_id: str, newest: bytes | None, fence: bytes | None, stamps: Mapping[str, bytes | None]
+    ) -> Needed | None:
+        """After the fence has lapsed what was newest under it is still true of the Redis that it lived on."""
+        position = newest_of(newest, fence)
+        if position is None or fence is None or not fence.startswith(f"{run_id}.".encode()):
+            return None
+        return Needed(position, any(stamp is not None and HELD in stamp for stamp in stamps.values()))
+
+    def _nothing(self, keys: Sequence[K], reason: str, needed: Needed | None = None) -> Reading[K, V]:
         count("cache_bypasses", reason, len(keys))
-        return Reading({}, list(keys), None)
+        return Reading({}, list(keys), None, needed)
 
     async def _claim(self, stamps: dict[str, bytes | None], tags: set[str]) -> None:
         """Give tags without a stamp a fresh one before the database is read: absence is never a version."""
@@ -217,19 +267,23 @@ class SecondLevelCache:
             return False
         return answer.run_id == home
 
-    async def release(self, xid: str, tags: Sequence[str]) -> None:
-        """After COMMIT: restamp and let go. If Redis is gone now, the drain or the end of the hold does it."""
+    async def release(self, xid: str, tags: Sequence[str], position: Position | None = None) -> None:
+        """After COMMIT: restamp and let go. If Redis is gone now, the drain or the end of the hold does it.
+
+        `position` is where PostgreSQL was by then.
+        """
         if self.server is None:
             return
         try:
-            await self.server.run("release", [self.stamp_prefix + tag for tag in tags], [xid, _ms(STAMP_LIFE)])
+            names = [self.newest_name, *(self.stamp_prefix + tag for tag in tags)]
+            await self.server.run("release", names, [xid, _ms(STAMP_LIFE), *as_arguments(position)])
         except CacheUnreachable:
             count("cache_bypasses", "unreleased", len(tags))
 
     async def restamp(self, tags: Sequence[str]) -> None:
         """Make everything that depends on `tags` unusable although nothing was written; raises CacheUnreachable."""
         assert self.server is not None
-        names = [self.stamp_prefix + tag for tag in tags]
+        names = [self.newest_name, *(self.stamp_prefix + tag for tag in tags)]
         await self.server.run("release", names, [f"o{secrets.token_hex(8)}", _ms(STAMP_LIFE)])
         count("cache_invalidated", "", len(tags))
 
@@ -238,14 +292,21 @@ class SecondLevelCache:
         assert self.server is not None
         await self.server.delete([self.entry_prefix + entry for entry in entries])
 
-    async def renew(self, fence: Fence, drain: str, touched: Sequence[tuple[str, str]]) -> None:
-        """Restamp (tag, xid) of drained transactions and extend the fence; raises CacheUnreachable."""
+    async def renew(
+        self, fence: Fence, drain: str, touched: Sequence[tuple[str, str]], position: Position | None = None
+    ) -> None:
+        """Restamp (tag, xid) of drained transactions and extend the fence; raises CacheUnreachable.
+
+        `position` is where PostgreSQL was once the drained transactions had been seen.
+        """
         assert self.server is not None
+        newest = (fence.from_ms, int(bool(touched)), *(as_arguments(position) or ("", 0, 0)))
         for start in range(0, max(len(touched), 1), MOST_RESTAMPED):
             chunk = touched[start : start + MOST_RESTAMPED]
-            names = [self.fence_name, *(self.stamp_prefix + tag for tag, _ in chunk)]
-            value = fence.value if start + MOST_RESTAMPED >= len(touched) else ""
-            arguments = [value, fence.from_ms + _ms(FENCE_LIFE), drain, _ms(STAMP_LIFE), *(xid for _, xid in chunk)]
+            names = [self.fence_name, self.newest_name, *(self.stamp_prefix + tag for tag, _ in chunk)]
+            is_last = int(start + MOST_RESTAMPED >= len(touched))
+            expiry_ms = fence.from_ms + _ms(FENCE_LIFE)
+            arguments = [fence.value, is_last, expiry_ms, drain, _ms(STAMP_LIFE), *newest, *(xid for _, xid in chunk)]
             answer = await self.server.run("renew", names, arguments)
             if answer.run_id != fence.run_id:
                 raise CacheUnreachable("Redis was replaced by another server in the middle of a drain")

@@ -7,8 +7,9 @@ from typing import Final
 import msgspec
 from sqlalchemy import text
 
-from db.connection import Query, ReadConnection, WriteConnection
+from db.connection import POSITION_COLUMNS, Query, ReadConnection, WriteConnection
 from db.tags import collapse
+from domain.consistency import Position
 
 IN_USE: Final = timedelta(seconds=60)
 NOWHERE: Final = "nowhere"
@@ -51,7 +52,7 @@ _UNDRAINED: Final = Query(
     "cache_undrained", text("SELECT EXISTS (SELECT FROM cache_outbox WHERE tags && CAST(:tags AS text[]))")
 )
 _DRAIN: Final = Query("cache_drain", text("DELETE FROM cache_outbox RETURNING xid::text, tags"))
-_XID: Final = Query("cache_drain_id", text("SELECT pg_current_xact_id()::text"))
+_XID: Final = Query("cache_drain_id", text(f"SELECT pg_current_xact_id()::text, {POSITION_COLUMNS}"))
 
 
 class Pending(msgspec.Struct, frozen=True):
@@ -134,14 +135,15 @@ async def undrained(connection: ReadConnection, tags: Sequence[str]) -> bool:
     return bool(found)
 
 
-async def drain(connection: WriteConnection, epoch: int) -> tuple[str, list[tuple[str, str]]]:
-    """(id of this drain, (tag, xid) of every committed change), taken out of the outbox.
+async def drain(connection: WriteConnection, epoch: int) -> tuple[str, list[tuple[str, str]], Position]:
+    """(id of this drain, (tag, xid) of every committed change, where the log was then), taken out of the outbox.
 
     When there are too many tags their tables stand for them.
     """
     rows = await connection.records(_DRAIN)
-    [(drain_id,)] = await connection.records(_XID)
+    [(drain_id, *place)] = await connection.records(_XID)  # after it: whatever was seen is below this position
+    position = Position(*place)
     touched = {(tag, f"{epoch}-{xid}") for xid, tags in rows for tag in tags}
     if len(touched) > MOST_DRAINED:
-        return drain_id, [(table, "") for table in collapse([tag for tag, _ in touched])]
-    return drain_id, sorted(touched)
+        return drain_id, [(table, "") for table in collapse([tag for tag, _ in touched])], position
+    return drain_id, sorted(touched), position

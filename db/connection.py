@@ -13,18 +13,25 @@ from typing import Any, Final, TypeVar
 
 import asyncpg
 import msgspec
-from sqlalchemy import Executable
+from sqlalchemy import Executable, text
 from sqlalchemy.dialects.postgresql.asyncpg import dialect as asyncpg_dialect
 from sqlalchemy.sql import ClauseElement
 from sqlalchemy.sql.compiler import SQLCompiler
 
 from db.errors import translated
+from domain.consistency import Position
 from telemetry.counters import count
 from telemetry.recording import record_sql
 from telemetry.requests import observe_statement
 
 R = TypeVar("R")
 DIALECT: Final = asyncpg_dialect()  # type: ignore[no-untyped-call]
+
+
+POSITION_COLUMNS: Final = """cache_server(),
+    CAST(CAST('x' || left(pg_walfile_name(pg_current_wal_insert_lsn()), 8) AS bit(32)) AS int),
+    CAST(pg_current_wal_insert_lsn() - '0/0' AS bigint)"""
+"""Of a Position of the primary: not how far it has flushed, since with synchronous_commit = off that may be too low."""
 
 
 class Query:
@@ -69,6 +76,11 @@ class ReadConnection:
         self._driver = driver
         self._turn = asyncio.Lock()  # the driver takes one statement at a time
 
+    @property
+    def session(self) -> object:
+        """The session with the server, to remember things of it by."""
+        return self._driver
+
     async def all(self, query: Query, row_type: type[R], **parameters: Any) -> list[R]:
         """Every row, converted to `row_type`: a struct by position, or the type of the only column."""
         records = await self._fetch(query, parameters)
@@ -96,8 +108,20 @@ class ReadConnection:
                 raise translated(error) from error
 
 
+_POSITION: Final = Query("position", text(f"SELECT {POSITION_COLUMNS}"))
+
+
 class WriteConnection(ReadConnection):
-    """A connection inside one transaction."""
+    """A connection inside one transaction; `position` is where the log was once it had been committed, if asked for."""
+
+    def __init__(self, driver: "asyncpg.Connection[asyncpg.Record]") -> None:
+        super().__init__(driver)
+        self.position: Position | None = None
+
+    async def look_where(self) -> None:
+        """Ask for the position."""
+        [found] = await self.records(_POSITION)
+        self.position = Position(*found)
 
     async def execute(self, query: Query, **parameters: Any) -> int:
         """Run a statement; returns how many rows it changed."""

@@ -1,5 +1,6 @@
 """The pool of connections to PostgreSQL, bounded: who waits too long for one is told to come again."""
 
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -14,10 +15,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from sqlalchemy.pool import QueuePool
 
 from db.connection import Query, ReadConnection, WriteConnection
-from db.errors import LOST, translated
+from db.errors import LOST, Unreachable, translated
+from db.replicas import Replicas
 from domain.errors import Unavailable
 from telemetry.counters import count
 
+AWAY_S: Final = 0.5
 _ALIVE: Final = Query("alive", text("SELECT 1"))
 
 
@@ -31,10 +34,19 @@ class PoolLimits(msgspec.Struct, frozen=True):
 
 
 class Database:
-    """Connections of one process to the primary."""
+    """Connections of one process to the primary; who knows what `replicas` must have may ask those instead."""
 
-    def __init__(self, url: str, limits: PoolLimits = PoolLimits(), *, application: str = "rollcall") -> None:
+    def __init__(
+        self,
+        url: str,
+        limits: PoolLimits = PoolLimits(),
+        *,
+        application: str = "rollcall",
+        replicas: Replicas | None = None,
+    ) -> None:
         self.url = url
+        self.replicas = replicas or Replicas(())
+        self._away_until_s = 0.0
         self._size = limits.size
         self._engine = self._new_engine(limits, limits.size, application)
         self._aside = self._new_engine(limits, 1, application)
@@ -61,15 +73,28 @@ class Database:
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[ReadConnection]:
-        """A connection on which every statement is its own transaction."""
+        """A connection on which every statement is its own transaction.
+
+        With replicas to ask instead, a primary that could not be reached is left alone for a moment.
+        """
+        if self.replicas and time.monotonic() < self._away_until_s:
+            raise Unreachable("the database cannot be reached now")
         async with self._driver() as driver:
             yield ReadConnection(driver)
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[WriteConnection]:
-        """A transaction: committed at the end, rolled back when an error leaves it."""
-        async with self._driver() as driver, driver.transaction():
-            yield WriteConnection(driver)
+    async def transaction(self, *, positioned: bool = False) -> AsyncIterator[WriteConnection]:
+        """A transaction: committed at the end, rolled back when an error leaves it.
+
+        `positioned`: the connection then knows a position that the commit is below. When that cannot be learned any
+        more the outcome counts as unknown, as that of a lost COMMIT.
+        """
+        async with self._driver() as driver:
+            connection = WriteConnection(driver)
+            async with driver.transaction():
+                yield connection
+            if positioned:
+                await connection.look_where()
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[ReadConnection]:
@@ -84,9 +109,14 @@ class Database:
             yield WriteConnection(driver)
 
     async def ping(self) -> None:
-        """Ask the primary for a sign of life; raises Unavailable without one."""
-        async with self.read() as connection:
-            await connection.records(_ALIVE)
+        """Ask for a sign of life, of a replica if the primary gives none; raises Unavailable without one."""
+        try:
+            async with self.read() as connection:
+                await connection.records(_ALIVE)
+        except Unreachable:
+            if not self.replicas:
+                raise
+            await self.replicas.ping()
 
     @property
     def in_use(self) -> int:
@@ -103,6 +133,7 @@ class Database:
         """Close every connection."""
         await self._engine.dispose()
         await self._aside.dispose()
+        await self.replicas.close()
 
     @asynccontextmanager
     async def _driver(self, engine: AsyncEngine | None = None) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
@@ -122,8 +153,9 @@ class Database:
         except PoolTimeoutError:
             count("db_pool_timeouts")
             raise Unavailable("all connections to the database are busy", retry_after_s=2) from None
-        except (DBAPIError, asyncpg.PostgresError, OSError, TimeoutError) as error:
-            raise Unavailable("the database cannot be reached now") from error
+        except (DBAPIError, asyncpg.PostgresError, asyncpg.InternalClientError, OSError, TimeoutError) as error:
+            self._away_until_s = time.monotonic() + AWAY_S
+            raise Unreachable("the database cannot be reached now") from error
 
 
 def _refuse_closed(connection: Any, _record: object, _proxy: object) -> None:

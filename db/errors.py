@@ -26,6 +26,14 @@ class ConstraintBroken(RollcallError):
         self.constraint = constraint
 
 
+class Unreachable(Unavailable):
+    """No connection to the database, or one that was lost."""
+
+
+class Behind(Unavailable):
+    """No replica has replayed what is needed."""
+
+
 def translated(error: BaseException) -> BaseException:
     """The error of our own family for an error of the driver; the same error when it is a bug of ours."""
     if isinstance(error, asyncpg.IntegrityConstraintViolationError):
@@ -36,7 +44,7 @@ def translated(error: BaseException) -> BaseException:
     if isinstance(error, asyncpg.QueryCanceledError):
         return Unavailable("the database took too long over a statement: ask for less at once")
     if isinstance(error, LOST):
-        return Unavailable("the database cannot be reached now")
+        return Unreachable("the database cannot be reached now")
     if isinstance(error, BUSY):
         return Unavailable("another change was in the way: try again")
     return error

@@ -17,11 +17,14 @@ import db
 import domain
 from cache.dependencies import Dependencies
 from cache.policy import Policy
-from cache.second_level import Reading, SecondLevelCache, Ticket
+from cache.progress import Needed
+from cache.second_level import Reading, SecondLevelCache, Ticket, dependencies
 from db.connection import ReadConnection
 from db.database import Database
 from db.tags import declaration_hash
+from domain.consistency import Position
 from domain.errors import Unavailable
+from loaders.routing import looked_up
 from telemetry.counters import count
 from telemetry.recording import record_batch
 
@@ -98,6 +101,8 @@ class Loaders:
         self._own: ReadConnection | None = None
         self.dependencies = Dependencies()
         """What everything that was looked up so far rests on."""
+        self.written: Position | None = None
+        """Where the database was once the request's own change had been committed."""
 
     async def load(self, batch: Batch[K, V], key: K) -> V | None:
         """The value of one key, None (or the batch's `absent`) without one."""
@@ -136,8 +141,7 @@ class Loaders:
             return await fetched(self._own, wanted)
         readings = {batch: self._cache.read(batch.policy, keys) for batch, keys in wanted.items()}
         found: Found = {}
-        misses: dict[Batch[Any, Any], Sequence[Any]] = {}
-        tickets: dict[Batch[Any, Any], Ticket | None] = {}
+        missing: dict[Batch[Any, Any], Reading[Any, Any]] = {}
         for batch, reading in zip(readings, await together(readings.values()), strict=True):
             self.dependencies.add(reading.ticket)
             record_batch(batch.policy.namespace, len(wanted[batch]), len(reading.hits))
@@ -145,14 +149,43 @@ class Loaders:
             if self._on_hits and reading.hits:
                 self._on_hits(batch, reading)
             if reading.misses:
-                misses[batch], tickets[batch] = reading.misses, reading.ticket
-        if misses:
-            async with self._database.read() as connection:
-                loaded = await fetched(connection, misses)
-            for batch, values in loaded.items():
-                self._cache.fill_later(batch.policy, tickets[batch], values)
+                missing[batch] = reading
+        if missing:
+            for batch, values in (await self._load_missing(missing)).items():
                 found[batch] |= values
         return found
+
+    async def _load_missing(self, missing: Mapping[Batch[Any, Any], Reading[Any, Any]]) -> Found:
+        misses = {batch: reading.misses for batch, reading in missing.items()}
+        loaded, storable = await looked_up(
+            self._database,
+            self._cache,
+            merged(list(missing.values())),
+            lambda: dependencies([tag for b, keys in misses.items() for key in keys for tag in b.policy.tags(key)]),
+            lambda connection: fetched(connection, misses),
+        )
+        if not storable:
+            self.dependencies.add(None)
+            return loaded
+        for batch, values in loaded.items():
+            self._cache.fill_later(batch.policy, missing[batch].ticket, values)
+        return loaded
+
+
+def merged(readings: Sequence[Reading[Any, Any]]) -> Reading[Any, Any]:
+    """Readings of one tick as one, for whoever asks for the misses of all of them at once."""
+    if len(readings) == 1:
+        return readings[0]
+    misses = [key for reading in readings for key in reading.misses]
+    tickets = [reading.ticket for reading in readings if reading.ticket is not None]
+    needed = [reading.needed for reading in readings if reading.needed is not None]
+    ticket, newest = None, None
+    if len(tickets) == len(readings) and len({ticket.fence for ticket in tickets}) == 1:
+        ticket = Ticket(tickets[0].fence, {tag: stamp for one in tickets for tag, stamp in one.stamps.items()})
+    if len(needed) == len(readings) and len({one.position.server for one in needed}) == 1:
+        position = max((one.position for one in needed), key=lambda position: position.lsn)
+        newest = Needed(position, any(one.held for one in needed))
+    return Reading({}, misses, ticket, newest)
 
 
 async def together(work: Collection[Awaitable[T]]) -> Sequence[T]:

@@ -47,11 +47,13 @@ async def unit_of_work(
     """A transaction that is committed at the end, unless an error leaves it or `undo` was called."""
     try:
         async with AsyncExitStack() as transaction:
-            unit = UnitOfWork(await transaction.enter_async_context(database.transaction()))
+            unit = UnitOfWork(await transaction.enter_async_context(database.transaction(positioned=True)))
             if loaders:
                 loaders.inside(unit.connection)
             yield unit
             await to_its_end(_end(transaction.pop_all(), unit, database, cache))
+            if loaders and unit.connection.position:
+                loaders.written = unit.connection.position
     finally:
         if loaders:
             loaders.inside(None)
@@ -75,7 +77,7 @@ async def _end(transaction: AsyncExitStack, unit: UnitOfWork, database: Database
         return
     # a COMMIT that failed never gets here: its outcome is unknown, so its hold stays until the drain or its deadline
     if held:
-        await cache.release(pending.xid, pending.tags)
+        await cache.release(pending.xid, pending.tags, unit.connection.position)
 
 
 async def _suspended(database: Database, connection: WriteConnection) -> None:

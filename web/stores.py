@@ -1,19 +1,29 @@
 """The database and the cache as the settings describe them, for the service and for commands beside it."""
 
+from datetime import timedelta
+from typing import Final
+
+import msgspec
+
 from cache.second_level import SecondLevelCache
 from cache.server import Server
 from db.database import Database, PoolLimits
+from db.replicas import Replicas
 from web.environment import SettingsError
 from web.settings import Settings
 
+REPLICA_CONNECT: Final = timedelta(seconds=1)  # the primary waits to be asked instead
+
 
 def open_database(settings: Settings) -> Database:
-    """The pool of the primary."""
+    """The pools of the primary and of its replicas."""
     url = settings.database.primary_url
     if url is None:
         raise SettingsError("DATABASE_URL: needed the address of PostgreSQL, got none")
     limits = PoolLimits(settings.database.pool_size, settings.database.pool_wait, settings.database.statement_timeout)
-    return Database(url, limits)
+    hasty = msgspec.structs.replace(limits, connect=REPLICA_CONNECT)
+    replicas = [Database(replica, hasty) for replica in settings.database.replica_urls]
+    return Database(url, limits, replicas=Replicas(replicas, settings.database.replica_wait))
 
 
 def open_cache(settings: Settings) -> SecondLevelCache:

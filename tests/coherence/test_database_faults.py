@@ -217,7 +217,7 @@ async def test_where_nobody_caches_nobody_waits(new_worker: NewWorker) -> None:
     with recording() as made:
         async with unit_of_work(worker.database, SecondLevelCache(None)) as unit:
             await unit.connection.execute(RENAME, name="new", id=1)
-    assert made.sql == ["rename", "cache_pending"]
+    assert made.sql == ["rename", "cache_pending", "position"]
 
 
 async def test_who_begins_to_cache_waits_for_writers_that_were_told_that_nobody_does(new_worker: NewWorker) -> None:

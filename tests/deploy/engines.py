@@ -87,14 +87,16 @@ class PostgreSQL:
         command = [str(self._bin / "postgres"), "-D", str(self._folder / name), *options]
         return Program(command, port, self._folder / f"{name}.log", unprivileged=True)
 
-    async def start(self) -> None:
-        """Make the primary, copy it, and let commits wait for the copy."""
+    async def start(self, *, synchronous: bool = True) -> None:
+        """Make the primary, copy it, and let commits wait for the copy unless told otherwise."""
         await self._run("initdb", "-D", self._folder / "primary", "-U", "postgres", "--auth=trust", "--locale=C", "-N")
         await self.start_primary()
         await self._run("psql", "-qX", "-v", "ON_ERROR_STOP=1", *self._at, "-d", "postgres", text=BOOTSTRAP)
         origin = f"host=127.0.0.1 port={self.primary.port} user=postgres application_name={REPLICA}"
         await self._run("pg_basebackup", "-D", self._folder / "replica", "-R", "-c", "fast", "-N", "-d", origin)
         self.replica.start()
+        if not synchronous:
+            return
         await self.ask(self.primary.port, f"ALTER SYSTEM SET synchronous_standby_names = '{REPLICA}'")
         await self.ask(self.primary.port, "SELECT pg_reload_conf()")
         await until(self.is_synchronous, "the replica follows the primary")

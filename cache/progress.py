@@ -1,0 +1,35 @@
+"""The newest position of PostgreSQL that the stamps know of: what a replica must have replayed to be asked.
+
+It lives in Redis beside the stamps, and is raised in the same scripts that give them. Until a drain that began after it
+was made has gone by, it may be too low, and is not believed.
+"""
+
+from typing import Final
+
+import msgspec
+
+from domain.consistency import Position
+
+VERIFIED: Final = b"0"
+
+
+class Needed(msgspec.Struct, frozen=True):
+    """What a replica must have to be asked; `held`: a write of what is asked for may be under way."""
+
+    position: Position
+    held: bool
+
+
+def newest_of(value: bytes | None, fence: bytes | None) -> Position | None:
+    """The newest position under a fence, None when it is not known for certain."""
+    if value is None or fence is None:
+        return None
+    of_fence, since, server, timeline, lsn = value.split(b"|")
+    if of_fence != fence or since != VERIFIED:
+        return None
+    return Position(server.decode(), int(timeline), int(lsn))
+
+
+def as_arguments(position: Position | None) -> tuple[str, int, int] | tuple[()]:
+    """A position as the scripts take it."""
+    return (position.server, position.timeline, position.lsn) if position else ()

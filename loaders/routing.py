@@ -1,0 +1,67 @@
+"""Which server is asked for what the cache lacks: a replica that has what is needed, else the primary.
+
+Without a primary a replica answers alone, if it has everything that is known to have been committed.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import timedelta
+from typing import Any, Final, TypeVar
+
+from cache.second_level import Reading, SecondLevelCache
+from db.connection import ReadConnection
+from db.database import Database
+from db.errors import Behind, Unreachable
+from domain.errors import Unavailable
+from telemetry.counters import count
+
+R = TypeVar("R")
+
+PATIENCE: Final = timedelta(seconds=1)
+"""Of a read without a primary, for a replica that still replays."""
+
+
+async def looked_up(
+    database: Database,
+    cache: SecondLevelCache,
+    reading: Reading[Any, Any],
+    tags: Callable[[], Sequence[str]],
+    fetch: Callable[[ReadConnection], Awaitable[R]],
+) -> tuple[R, bool]:
+    """(what the database says of the misses, whether that may be stored under the ticket of the reading).
+
+    `tags` are those of the misses.
+    """
+    if database.replicas and reading.ticket is not None and reading.needed is not None and not reading.needed.held:
+        try:
+            found, replayed = await database.replicas.ask(reading.needed.position, database.replicas.wait, fetch)
+        except Behind:
+            count("replica_reads", "behind")
+        else:
+            if await cache.confirms(reading.ticket, tags(), replayed):
+                count("replica_reads", "answered")
+                return found, True
+            count("replica_reads", "overtaken")
+    try:
+        async with database.read() as connection:
+            return await fetch(connection), True
+    except Unreachable as error:
+        if not database.replicas:
+            raise
+        return await _without_primary(database, reading, fetch, error), False
+
+
+async def _without_primary(
+    database: Database, reading: Reading[Any, Any], fetch: Callable[[ReadConnection], Awaitable[R]], error: Unreachable
+) -> R:
+    """Ask a replica that has every commit that was acknowledged; what it says is not stored.
+
+    Of what is held nobody was told that it is committed, but somebody may have read it: so it must be sure that the
+    primary tells nobody any more.
+    """
+    if reading.needed is None:
+        count("replica_reads", "unknown")
+        raise Unavailable("the database cannot be reached now, and what its replica lacks is not known") from error
+    held = reading.needed.held
+    found, _ = await database.replicas.ask(reading.needed.position, PATIENCE, fetch, alone=held)
+    count("replica_reads", "alone")
+    return found

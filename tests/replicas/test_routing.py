@@ -1,0 +1,209 @@
+"""Reads use a replica where it has what they need, and the primary otherwise."""
+
+import asyncio
+
+import pytest
+
+from cache.server import SHA
+from db.connection import ReadConnection
+from domain.errors import Unavailable
+from domain.ids import EmployeeId
+from loaders.employees import employee_by_id
+from loaders.routing import looked_up
+from tests.coherence.worker import Worker
+from tests.kit.sequencer import within
+from tests.replicas.conftest import known
+from tests.replicas.pair import Pair
+
+BY_ID = "FROM employee"
+
+
+def asked(pair: Pair) -> tuple[int, int]:
+    """Statements about employees that (primary, replica) got since this was last asked."""
+    return pair.statements(pair.primary, BY_ID), pair.statements(pair.replica, BY_ID)
+
+
+async def test_a_replica_that_has_everything_is_asked_and_what_it_says_is_cached(pair: Pair, worker: Worker) -> None:
+    await pair.caught_up()
+    asked(pair)
+    assert await worker.name() == "name 1"
+    assert asked(pair) == (0, 1)
+    assert await worker.from_cache()
+
+
+async def test_what_the_replica_lacks_is_asked_of_the_primary(pair: Pair, worker: Worker) -> None:
+    await pair.caught_up()
+    await pair.pause()
+    await worker.rename("new")
+    asked(pair)
+    assert await worker.name() == "new" and await worker.name(2) == "name 2"
+    assert asked(pair) == (2, 0)
+    await pair.resume()
+    await pair.caught_up()
+    assert await worker.name(3) == "name 3"
+    assert asked(pair) == (0, 1)
+
+
+async def test_a_write_of_psql_is_seen_after_a_tick_also_past_a_replica_that_lacks_it(
+    pair: Pair, worker: Worker
+) -> None:
+    await pair.caught_up()
+    assert await worker.name() == "name 1"
+    await pair.pause()
+    await worker.psql("UPDATE employee SET full_name = 'new' WHERE id = 1")
+    assert await worker.drain()
+    asked(pair)
+    assert await worker.name() == "new"
+    assert asked(pair) == (1, 0)
+
+
+async def test_stamps_that_were_given_out_after_the_position_was_read(
+    pair: Pair, worker: Worker, other: Worker
+) -> None:
+    """A writer in between gives a new stamp, and what the replica says lacks its write."""
+    await pair.caught_up()
+    await pair.pause()
+    asked(pair)
+    stop = worker.redis.stop_before(SHA["claim"].encode())
+    reading = asyncio.create_task(worker.name())
+    await within(stop.reached.wait())
+    await other.rename("new")
+    stop.go_on()
+    assert await reading == "new"
+    assert asked(pair) == (1, 1), "the replica was asked, and not believed"
+    assert await other.name() == "new" and await other.from_cache()
+
+
+async def test_a_commit_that_the_replica_shows_before_the_primary_is_not_told(
+    pair: Pair, worker: Worker, other: Worker
+) -> None:
+    """The primary shows a commit once its synchronous replicas have it; ours, which is none of them, has it by then."""
+    await pair.caught_up()
+    await pair.set_on_primary("synchronous_standby_names", "another")
+    reading = await worker.cache.read(employee_by_id.policy, [EmployeeId(1)])
+    writing = asyncio.create_task(other.rename("new"))
+
+    async def fetch(connection: ReadConnection) -> str:
+        return (await employee_by_id.fetch(connection, [EmployeeId(1)]))[EmployeeId(1)].full_name
+
+    async def of_replica() -> str:
+        assert reading.needed is not None
+        return (await worker.database.replicas.ask(reading.needed.position, worker.database.replicas.wait, fetch))[0]
+
+    async with asyncio.timeout(10):
+        while await of_replica() != "new":
+            pass
+    tags = ("employee.id=1", "employee")
+    assert await looked_up(worker.database, worker.cache, reading, lambda: tags, fetch) == ("name 1", True)
+    await pair.set_on_primary("synchronous_standby_names", "")
+    await within(writing)
+    assert await worker.name() == "new"
+
+
+async def test_a_replica_that_dies_fails_no_read_and_is_used_again(pair: Pair, worker: Worker) -> None:
+    await pair.caught_up()
+    assert await worker.name() == "name 1"
+    await pair.kill(pair.replica)
+    assert [await worker.name(number) for number in range(2, 6)] == [f"name {number}" for number in range(2, 6)]
+    await pair.heal()
+    await pair.caught_up()
+    asked(pair)
+    async with asyncio.timeout(10):
+        while asked(pair)[1] == 0:
+            assert await worker.drain()
+            await worker.write("UPDATE employee SET badge_no = gen_random_uuid()::text WHERE id = 7")
+            await pair.caught_up()
+            assert await worker.name(7) == "name 7"
+
+
+async def test_until_the_newest_position_is_certain_the_primary_is_asked(pair: Pair, worker: Worker) -> None:
+    """It was evicted: what is made anew may be too low, until a drain that began after it has gone by."""
+    await pair.caught_up()
+    assert worker.cache.server is not None
+    await worker.cache.server.delete([worker.cache.newest_name])
+    await pair.pause()
+    await worker.rename("new")
+    assert await worker.cache.newest() is None
+    assert await worker.drain() and await worker.cache.newest() is None
+    asked(pair)
+    assert await worker.name() == "new" and asked(pair) == (1, 0)
+    await known(worker)
+    assert await worker.name(2) == "name 2" and asked(pair) == (1, 0)
+    await pair.resume()
+    await pair.caught_up()
+    assert await worker.name(3) == "name 3" and asked(pair) == (0, 1)
+
+
+async def test_without_a_primary_reads_go_on_and_writes_are_refused(pair: Pair, worker: Worker) -> None:
+    await worker.rename("new")
+    await pair.caught_up()
+    await pair.kill(pair.primary)
+    asked(pair)
+    assert await worker.name() == "new" and await worker.name(2) == "name 2"
+    with pytest.raises(Unavailable, match="cannot be reached") as refused:
+        await worker.rename("newer")
+    assert refused.value.retry_after_s == 1
+    await fence_lapsed(worker)
+    assert [await worker.name(number) for number in range(1, 5)] == ["new", "name 2", "name 3", "name 4"]
+    assert asked(pair) == (0, 6)
+    assert not await worker.from_cache(2), "what a replica says alone is not cached"
+
+
+async def test_without_a_primary_what_was_acknowledged_is_never_read_as_absent(pair: Pair, worker: Worker) -> None:
+    await pair.caught_up()
+    assert await worker.name() == "name 1"
+    await pair.pause()
+    await worker.rename("new")
+    await pair.received()
+    await pair.kill(pair.primary)
+    await fence_lapsed(worker)
+    with pytest.raises(Unavailable, match="no replica has what was written last"):
+        await worker.name()
+    with pytest.raises(Unavailable):
+        await worker.name(2)
+    await pair.resume()
+    assert await worker.name() == "new"
+
+
+async def test_without_a_primary_and_without_redis_nothing_is_known_and_reads_are_refused(
+    pair: Pair, worker: Worker
+) -> None:
+    await pair.caught_up()
+    await pair.kill(pair.primary)
+    await worker.redis.refuse()
+    with pytest.raises(Unavailable, match="what its replica lacks is not known"):
+        await worker.name()
+
+
+async def test_what_a_dead_primary_was_about_to_commit_can_be_read(pair: Pair, worker: Worker, other: Worker) -> None:
+    """Its hold stays, but nobody is told anything by that primary any more."""
+    await pair.caught_up()
+    assert await worker.name() == "name 1"
+    stop = other.postgres.stop_before(b"COMMIT")
+    writing = asyncio.create_task(other.rename("never"))
+    await within(stop.reached.wait())
+    await pair.kill(pair.primary)
+    other.postgres.cut()
+    with pytest.raises(Unavailable):
+        await writing
+    assert await worker.name() == "name 1"
+
+
+async def test_what_is_held_is_not_asked_of_a_replica_that_still_follows(pair: Pair, worker: Worker) -> None:
+    """Only we have lost the primary: somebody else may read there what is being committed."""
+    await pair.caught_up()
+    assert worker.cache.server is not None
+    home = await worker.cache.home()
+    assert await worker.cache.hold("1-1", ["employee.id=1"], home)
+    await worker.postgres.refuse()
+    with pytest.raises(Unavailable, match="no replica has what was written last"):
+        await worker.name()
+    assert await worker.name(2) == "name 2"
+
+
+async def fence_lapsed(worker: Worker) -> None:
+    """Wait until the cache is off: nobody drains."""
+    assert worker.cache.server is not None
+    async with asyncio.timeout(10):
+        while (await worker.cache.server.mget([worker.cache.fence_name])).value != [None]:
+            await asyncio.sleep(0.05)
