@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from domain.enums import Role
 from domain.ids import encode_id
 from tests.kit.rig import Rig
 from tests.kit.small_company import (
@@ -17,7 +18,9 @@ from tests.kit.small_company import (
     HR,
     HR_OPERATIONS,
     MANAGER,
+    OMAR,
     PAYROLL_MUMBAI,
+    ZOE,
 )
 
 VIEWERS = (HR, AUDITOR, ANALYST, MANAGER, HR_OPERATIONS, PAYROLL_MUMBAI, EMPLOYEE, EXPIRED, DEVICE, ADMIN)
@@ -60,3 +63,22 @@ async def test_a_warm_cache_answers_everyone_as_an_absent_one_does(rig: Rig, que
     assert first == alone
     assert warm == alone
     assert len({str(answer) for answer in alone}) >= 2  # viewers do differ
+
+
+async def test_a_group_follows_who_is_seen_by_name(fresh_rig: Rig) -> None:
+    """Nothing but an employee's manager changes: no day does, and everybody was within the analyst's reach before."""
+    both = "both@rollcall.test"
+    async with fresh_rig.rows() as rows:
+        await rows.user(both, OMAR, Role.ANALYST, Role.MANAGER)
+    query = f"""{{ stats(filter: {{ {MEANT["WEEK"]} }}, groupBy: [DEPARTMENT]) {{
+      rows {{ keys {{ label }} metrics {{ headcount }} }} }} }}"""
+
+    async def heads() -> dict[str, int]:
+        data = await fresh_rig.data(query, viewer=await fresh_rig.viewer(both), repeats={"headcount": 3, "stats": 2})
+        return {row["keys"][0]["label"]: row["metrics"]["headcount"] for row in data["stats"]["rows"]}
+
+    of_many_and_of_own = {"Backend": 5, "Gate": 2, "Operations": 1}
+    assert [await heads() for _ in ("cold", "warm")] == [of_many_and_of_own] * 2
+    async with fresh_rig.rows() as rows:
+        await rows.run("UPDATE employee SET manager_id = :omar WHERE id = :zoe", omar=OMAR, zoe=ZOE)
+    assert await heads() == of_many_and_of_own | {"Lab": 1}
