@@ -4,7 +4,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 .DEFAULT_GOAL := help
-.PHONY: help serve test test-deploy bench docs check format schema migration entity lock
+.PHONY: help serve test torture test-deploy bench docs check format schema migration entity lock
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -22,6 +22,9 @@ serve: $(STAMP) ## start the whole service: private PostgreSQL and Valkey, demo 
 
 test: $(STAMP) ## run every test, on all cores (ARGS= goes to pytest)
 	@$(PY) -m pytest -n auto --dist loadfile $(ARGS)
+
+torture: $(STAMP) ## look for stale answers through HTTP while everything is killed (OPS=1000000 SEED=1 MINUTES=20)
+	@$(PY) -m tests.coherence.through_http.run
 
 bench: $(STAMP) ## measure five named queries, cold and warm, against the real service (ARGS="--json FILE")
 	@$(PY) -m bench $(ARGS)

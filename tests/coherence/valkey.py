@@ -63,6 +63,12 @@ class Valkey:
         self._process = None
         self.path.unlink(missing_ok=True)
 
+    def follow(self, primary: "Valkey | None") -> None:
+        """Be the replica of another one from the next start on, or of none."""
+        self._settings.pop("replicaof", None)
+        if primary is not None:
+            self._settings["replicaof"] = f"127.0.0.1 {primary._settings['port']}"
+
     def freeze(self, *, on: bool = True) -> None:
         """Stop it with SIGSTOP, or let it go on."""
         assert self._process is not None

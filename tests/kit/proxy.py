@@ -13,16 +13,27 @@ class Stop:
     def __init__(self, marker: bytes) -> None:
         self.marker = marker
         self.reached = asyncio.Event()
+        self.peer_port = 0
+        """Of the connection that stopped; its other end tells which process it is."""
         self._gone_on = asyncio.Event()
+        self._dropped = False
 
     def go_on(self) -> None:
         """Send the command."""
         self._gone_on.set()
 
-    async def wait(self) -> None:
+    def drop(self) -> None:
+        """Never send the command, and close its connection."""
+        self._dropped = True
+        self._gone_on.set()
+
+    async def wait(self, peer_port: int) -> None:
         """The proxy's side of it."""
+        self.peer_port = peer_port
         self.reached.set()
         await self._gone_on.wait()
+        if self._dropped:
+            raise ConnectionResetError
 
 
 class Proxy:
@@ -82,6 +93,12 @@ class Proxy:
         self._stops.append(stop)
         return stop
 
+    def forget(self, stop: Stop) -> None:
+        """Do not stop there after all; who is waiting there goes on."""
+        if stop in self._stops:
+            self._stops.remove(stop)
+        stop.go_on()
+
     async def heal(self) -> None:
         """Forward as if nothing had been."""
         self._delay, self._bytes_left, self._deaf_after = timedelta(), None, None
@@ -124,7 +141,7 @@ class Proxy:
                 stop = next((stop for stop in self._stops if stop.marker in piece), None)
                 if stop:
                     self._stops.remove(stop)
-                    await stop.wait()
+                    await stop.wait(client.get_extra_info("peername")[1])
                 writer.write(piece)
                 await writer.drain()
                 if self._deaf_after is not None and self._deaf_after in piece:

@@ -1,0 +1,238 @@
+"""What viewers ask, and which watched numbers an answer tells."""
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import date, timedelta
+from random import Random
+from typing import Any, Final
+
+import msgspec
+
+from domain.ids import encode_id
+from tests.coherence.through_http.company import DEPARTMENTS, IN_EACH, Company, department_of
+from tests.coherence.through_http.registers import Register, Registers
+
+EMPLOYEE: Final = "query Employee($id: ID!) { employee(id: $id) { id version presence { state } } }"
+NODE: Final = "query Node($id: ID!) { node(id: $id) { ... on Employee { id version } } }"
+PEOPLE: Final = (
+    "query People($scope: OrgScope!) { employees(filter: {scope: $scope}, first: 40) "
+    "{ totalCount nodes { id version } } }"
+)
+STATS: Final = "query Stats($filter: AttendanceFilter!) { stats(filter: $filter) { totals { presentDays } } }"
+GROUPED: Final = (
+    "query Grouped($filter: AttendanceFilter!) { stats(filter: $filter, groupBy: [DEPARTMENT]) "
+    "{ rows { keys { value } metrics { presentDays } } } }"
+)
+TODAY: Final = "query Today { today { inNow exceptionsOpen } }"
+GRID: Final = (
+    "query Grid($year: Int!, $month: Int!, $scope: OrgScope!) "
+    "{ monthGrid(year: $year, month: $month, scope: $scope, first: 100) { rows { codes } } }"
+)
+DAY: Final = "query Day($id: ID!, $date: Date!) { attendanceDay(employeeId: $id, date: $date) { punches { id } } }"
+COUNTED: Final = "query Counted($filter: AttendanceFilter!) { attendance(filter: $filter, first: 1) { totalCount } }"
+
+PUNCHED_DATES: Final = 3
+"""The oldest dates are for single punches; on the others people come whole days."""
+EXCEPTION_DAYS: Final = 30
+Pairs = Iterable[tuple[Register, int]]
+
+
+class Question(msgspec.Struct, frozen=True):
+    """An operation with its variables, what it tells about, and how to read that from an answer."""
+
+    document: str
+    variables: dict[str, Any]
+    watched: list[Register]
+    told: Callable[[Mapping[str, Any]], Pairs]
+
+
+class Numbers:
+    """The watched numbers of a company."""
+
+    def __init__(self, registers: Registers, company: Company) -> None:
+        self.registers, self.company = registers, company
+        self.version = {id_: registers.add(f"version of E{id_:03}", 1) for id_ in range(1, DEPARTMENTS * IN_EACH + 1)}
+        self.is_in = {id_: registers.add(f"presence of E{id_:03}", 0) for id_ in self.version}
+        self.heads = {number: registers.add(f"people of D{number}", IN_EACH) for number in range(1, DEPARTMENTS + 1)}
+        self.present = {number: registers.add(f"present days of D{number}", 0) for number in self.heads}
+        self.present_all = registers.add("present days", 0)
+        self.in_now = registers.add("in now", 0)
+        self.explained = registers.add("explained exceptions", 0)
+        self.grid: dict[tuple[int, int, int], Register] = {}
+        for day in company.past:
+            for number in self.heads:
+                key = (number, day.year, day.month)
+                if key not in self.grid:
+                    self.grid[key] = registers.add(f"P of D{number} in {day:%Y-%m}", 0)
+        self.punches = {
+            (id_, day): registers.add(f"punches of E{id_:03} on {day}", 0)
+            for id_ in self.version
+            for day in company.past[:PUNCHED_DATES]
+        }
+        self.open_at_first = 0
+        self.id_by_global = {encode_id("Employee", id_): id_ for id_ in self.version}
+
+    def of_present(self, employee: int, day: date) -> list[Register]:
+        """What rises when an employee comes for a whole day."""
+        department = department_of(employee)
+        found = [self.present_all, self.present[department], self.grid[department, day.year, day.month]]
+        if day >= self.company.today - timedelta(days=EXCEPTION_DAYS):
+            found.append(self.explained)
+        return found
+
+    def filter(self, department: int | None) -> dict[str, Any]:
+        """Every date on which people come for whole days, of one department or of all."""
+        days = self.company.past[PUNCHED_DATES:]
+        found: dict[str, Any] = {"period": {"range": {"from": f"{days[0]}", "to": f"{days[-1]}"}}}
+        return found if department is None else found | {"scope": scope(department)}
+
+
+def scope(department: int) -> dict[str, Any]:
+    """One department."""
+    return {"departmentIds": [encode_id("Department", department)]}
+
+
+class Questions:
+    """Draws questions: hot keys are asked for more often."""
+
+    def __init__(self, numbers: Numbers, choice: Random) -> None:
+        self._numbers, self._random = numbers, choice
+        self._by_viewer: dict[str, list[tuple[int, Callable[[], Question]]]] = {
+            "hr": [
+                (30, self.employee),
+                (10, self.node),
+                (14, self.people),
+                (10, self.stats),
+                (6, self.grouped),
+                (8, self.today),
+                (4, self.grid),
+                (12, self.day),
+                (6, self.counted),
+            ],
+            "manager": [
+                (4, lambda: self.employee(self._of(1))),
+                (2, lambda: self.people(1)),
+                (2, lambda: self.stats(1)),
+                (1, lambda: self.grid(1)),
+                (1, lambda: self.counted(1)),
+            ],
+            "employee": [(3, lambda: self.employee(5)), (1, lambda: self.node(5)), (1, lambda: self.day(5))],
+            "analyst": [(3, self.stats), (2, self.grouped)],
+        }
+
+    def draw(self, viewer: str) -> Question:
+        """Something that the viewer may ask."""
+        kinds = self._by_viewer[viewer]
+        return self._random.choices([kind for _, kind in kinds], [weight for weight, _ in kinds])[0]()
+
+    def every(self) -> list[Question]:
+        """Everything that HR may ask, once."""
+        numbers = self._numbers
+        found = [self.employee(id_) for id_ in numbers.version] + [self.today(), self.stats(0), self.grouped()]
+        for department in numbers.heads:
+            found += [self.people(department), self.stats(department), self.counted(department)]
+        found += [self.day(id_, day) for id_, day in numbers.punches]
+        found += [self.grid(*key) for key in numbers.grid]
+        return found
+
+    def _of(self, department: int) -> int:
+        return self._random.choice(self._numbers.company.employees(department))
+
+    def hot(self) -> int:
+        """An employee; few are asked for often."""
+        return 1 + int(DEPARTMENTS * IN_EACH * self._random.random() ** 3)
+
+    def employee(self, id_: int = 0) -> Question:
+        numbers, id_ = self._numbers, id_ or self.hot()
+        version, is_in = numbers.version[id_], numbers.is_in[id_]
+
+        def told(data: Mapping[str, Any]) -> Pairs:
+            return [(version, data["employee"]["version"]), (is_in, int(data["employee"]["presence"]["state"] == "IN"))]
+
+        return Question(EMPLOYEE, {"id": encode_id("Employee", id_)}, [version, is_in], told)
+
+    def node(self, id_: int = 0) -> Question:
+        id_ = id_ or self.hot()
+        version = self._numbers.version[id_]
+        return Question(
+            NODE, {"id": encode_id("Employee", id_)}, [version], lambda data: [(version, data["node"]["version"])]
+        )
+
+    def people(self, department: int = 0) -> Question:
+        numbers, department = self._numbers, department or self._random.randint(1, DEPARTMENTS)
+        heads = numbers.heads[department]
+        watched = [heads, *(numbers.version[id_] for id_ in numbers.company.employees(department))]
+
+        def told(data: Mapping[str, Any]) -> Pairs:
+            yield heads, data["employees"]["totalCount"]
+            for node in data["employees"]["nodes"]:
+                if node["id"] in numbers.id_by_global:
+                    yield numbers.version[numbers.id_by_global[node["id"]]], node["version"]
+
+        return Question(PEOPLE, {"scope": scope(department)}, watched, told)
+
+    def stats(self, department: int | None = None) -> Question:
+        numbers = self._numbers
+        department = self._random.randint(0, DEPARTMENTS) if department is None else department
+        register = numbers.present[department] if department else numbers.present_all
+        return Question(
+            STATS,
+            {"filter": numbers.filter(department or None)},
+            [register],
+            lambda data: [(register, int(data["stats"]["totals"]["presentDays"]))],
+        )
+
+    def grouped(self) -> Question:
+        numbers = self._numbers
+
+        def told(data: Mapping[str, Any]) -> Pairs:
+            for row in data["stats"]["rows"]:
+                for number, register in numbers.present.items():
+                    if row["keys"][0]["value"] == encode_id("Department", number):
+                        yield register, int(row["metrics"]["presentDays"])
+
+        return Question(GROUPED, {"filter": numbers.filter(None)}, list(numbers.present.values()), told)
+
+    def counted(self, department: int = 0) -> Question:
+        numbers, department = self._numbers, department or self._random.randint(1, DEPARTMENTS)
+        register = numbers.present[department]
+        filter_ = numbers.filter(department) | {"statuses": ["PRESENT"]}
+        return Question(
+            COUNTED, {"filter": filter_}, [register], lambda data: [(register, data["attendance"]["totalCount"])]
+        )
+
+    def today(self) -> Question:
+        numbers = self._numbers
+
+        def told(data: Mapping[str, Any]) -> Pairs:
+            yield numbers.in_now, data["today"]["inNow"]
+            yield numbers.explained, numbers.open_at_first - data["today"]["exceptionsOpen"]
+
+        return Question(TODAY, {}, [numbers.in_now, numbers.explained], told)
+
+    def grid(self, department: int = 0, year: int = 0, month: int = 0) -> Question:
+        numbers = self._numbers
+        if not year:
+            day = self._random.choice(numbers.company.past)
+            year, month = day.year, day.month
+        department = department or self._random.randint(1, DEPARTMENTS)
+        register = numbers.grid[department, year, month]
+        left_out = {day.day for day in numbers.company.past[:PUNCHED_DATES] if (day.year, day.month) == (year, month)}
+
+        def told(data: Mapping[str, Any]) -> Pairs:
+            rows = data["monthGrid"]["rows"]
+            codes = (code for row in rows for day, code in enumerate(row["codes"], 1) if day not in left_out)
+            return [(register, sum(code == "P" for code in codes))]
+
+        variables = {"year": year, "month": month, "scope": scope(department)}
+        return Question(GRID, variables, [register], told)
+
+    def day(self, id_: int = 0, day: date | None = None) -> Question:
+        numbers, id_ = self._numbers, id_ or self.hot()
+        day = day or self._random.choice(numbers.company.past[:PUNCHED_DATES])
+        register = numbers.punches[id_, day]
+        return Question(
+            DAY,
+            {"id": encode_id("Employee", id_), "date": f"{day}"},
+            [register],
+            lambda data: [(register, len(data["attendanceDay"]["punches"]))],
+        )

@@ -1,0 +1,205 @@
+"""The fault run through HTTP: `make torture`, and a short form in the suite. OPS=1000000 SEED=7 set length and seed.
+
+MINUTES=20 ends it earlier, APART=1500 is the average number of operations between faults, ONLY="kill_node" names kinds.
+
+Exit code 1 when anybody was told what is wrong, or an acknowledged write is missing.
+"""
+
+import asyncio
+import json
+import math
+import os
+import random
+import statistics
+import sys
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import uvloop
+
+from tests.cluster.conftest import ROOT
+from tests.coherence.through_http.company import Company, found_company
+from tests.coherence.through_http.faults import Faults
+from tests.coherence.through_http.stand import PostgreSQL, Stand, stand
+from tests.coherence.through_http.traffic import Traffic
+
+REPORT: Final = ROOT / ".data" / "torture"
+PROGRESS_S: Final = 10
+STUCK_S: Final = 120
+VARIABLES: Final = {
+    "CLUSTER_WORKERS": "2",
+    "DB_POOL_SIZE": "6",
+    "DEMO": "off",
+    "MAX_WORKER_RESTARTS": "10000",
+    "WORKER_RESTART_DELAY": "0",
+    "GRAPHIQL": "off",
+}
+
+
+class Summary(msgspec.Struct, frozen=True):
+    """What came of a run."""
+
+    seed: int
+    operations: int
+    seconds: float
+    reads: int
+    writes: int
+    outside_writes: int
+    observations: int
+    """Numbers that were compared; an answer may tell many."""
+    asked_at_rest: int
+    faults: dict[str, int]
+    answered: dict[str, int]
+    """How reads were answered, in the words of Cache-Status."""
+    failures: dict[str, int]
+    unknown_writes: int
+    outside_seen_ms: tuple[float, float]
+    """After how long a write from outside showed: median, longest."""
+    violations: dict[str, int]
+    missing: list[str]
+    untrue: list[str]
+    complaints: list[str]
+    samples: list[Any]
+
+    @property
+    def good(self) -> bool:
+        """Whether nobody was told anything wrong and nothing is lost."""
+        return not (self.violations or self.missing or self.untrue or self.complaints)
+
+
+async def torture(
+    operations: int,
+    seed: int,
+    apart: tuple[int, int],
+    only: Sequence[str] = (),
+    least_faults: int = 0,
+    most_s: float = math.inf,
+    removed: str = "",
+) -> Summary:
+    """Run until so many operations and faults are done, a fault after each `apart[0]` to `apart[1]` operations."""
+    found: list[Company] = []
+
+    async def prepare(postgres: PostgreSQL, folder: Path) -> dict[str, str]:
+        found.append(await found_company(postgres, folder, datetime.now(UTC)))
+        return {"AUTH_PRIVATE_KEY_FILE": str(folder / "auth.key")}
+
+    async with stand(prepare, VARIABLES, removed) as on:
+        traffic, faults, began_s = Traffic(on, found[0], seed), Faults(on, seed), time.monotonic()
+        choice = random.Random(f"{seed} apart")
+        if only:
+            faults.only(*only)
+        await traffic.begin()
+
+        async def maltreat() -> None:
+            next_at = traffic.done + apart[0]
+            told_s = last_s = time.monotonic()
+            last_done = 0
+            while (traffic.done < operations or faults.done < least_faults) and time.monotonic() < began_s + most_s:
+                await asyncio.sleep(0.02)
+                now_s = time.monotonic()
+                if now_s - told_s > PROGRESS_S:
+                    told_s = now_s
+                    _progress(traffic, faults, now_s - began_s)
+                if traffic.done > last_done:
+                    last_done, last_s = traffic.done, now_s
+                assert now_s - last_s < STUCK_S, f"nothing was answered for {STUCK_S} s; last: {faults.last}"
+                if traffic.done >= next_at:
+                    await faults.next()
+                    next_at = traffic.done + choice.randint(*apart)
+            _progress(traffic, faults, time.monotonic() - began_s)
+
+        await traffic.run(maltreat)
+        seconds = time.monotonic() - began_s
+        done = traffic.done
+        await asyncio.sleep(5)  # not for ordering: suspensions end, and outside writes come to count
+        asked = await traffic.at_rest()
+        return await _summary(traffic, faults, on, done, seconds, asked)
+
+
+async def _summary(traffic: Traffic, faults: Faults, on: Stand, done: int, seconds: float, asked: int) -> Summary:
+    registers = traffic.registers
+    truth = await traffic.truth()
+    untrue = [
+        f"{name}: {value} in the database, {registers.by_name[name].floor} told"
+        for name, value in truth.items()
+        if registers.by_name[name].floor != value
+    ]
+    seen_ms = sorted(1000 * each for each in traffic.outside_seen_s) or [0.0]
+    return Summary(
+        traffic.seed,
+        done,
+        round(seconds, 1),
+        traffic.reads,
+        traffic.writes,
+        traffic.outside,
+        registers.observed,
+        asked,
+        dict(faults.by_name.most_common()),
+        dict(traffic.ways.most_common()),
+        dict(traffic.failures.most_common()),
+        len(traffic.unknown),
+        (round(statistics.median(seen_ms), 1), round(seen_ms[-1], 1)),
+        dict(registers.wrong),
+        await traffic.missing(),
+        untrue,
+        [line for node in on.nodes for line in node.complaints],
+        [msgspec.to_builtins(violation) for violation in registers.violations],
+    )
+
+
+def _progress(traffic: Traffic, faults: Faults, seconds: float) -> None:
+    answered = sum(traffic.ways.values()) or 1
+    hits = sum(number for way, number in traffic.ways.items() if "hit" in way or way.startswith("304"))
+    print(
+        f"{seconds:6.0f} s  {traffic.done:9,} operations ({traffic.done / seconds:.0f}/s)  "
+        f"{traffic.registers.observed:10,} observations  {100 * hits / answered:3.0f} % hits  "
+        f"{traffic.writes:7,} writes  {sum(faults.by_name.values()):5} faults  "
+        f"{sum(traffic.failures.values()):5} failures  {sum(traffic.registers.wrong.values())} violations  "
+        f"{faults.last}",
+        flush=True,
+    )
+
+
+def main() -> int:
+    """`python -m tests.coherence.through_http.run`."""
+    operations, seed = int(os.environ.get("OPS", "1000000")), int(os.environ.get("SEED", "1"))
+    only = os.environ.get("ONLY", "").split()
+    apart, most_s = int(os.environ.get("APART", "1500")), 60 * float(os.environ.get("MINUTES", "inf"))
+    summary = uvloop.run(torture(operations, seed, (apart // 2, apart * 3 // 2), only, most_s=most_s))
+    REPORT.mkdir(parents=True, exist_ok=True)
+    path = REPORT / f"seed-{seed}.json"
+    path.write_text(json.dumps(msgspec.to_builtins(summary), indent=2) + "\n")
+    print(table(summary))
+    print(f"written to {path.relative_to(ROOT)}")
+    return 0 if summary.good else 1
+
+
+def table(summary: Summary) -> str:
+    """For people."""
+    lines = [
+        ("operations", f"{summary.operations:,} in {summary.seconds:,.0f} s, seed {summary.seed}"),
+        ("reads", f"{summary.reads:,}, which told {summary.observations:,} numbers"),
+        ("writes", f"{summary.writes:,}, {summary.outside_writes:,} more from outside"),
+        ("outcome unknown", f"{summary.unknown_writes:,} writes whose process was killed or could not answer"),
+        (
+            "seen from outside",
+            f"after {summary.outside_seen_ms[0]} ms (median), {summary.outside_seen_ms[1]} ms (longest)",
+        ),
+        ("at rest", f"{summary.asked_at_rest:,} questions"),
+        ("violations", f"{sum(summary.violations.values())} {summary.violations or ''}"),
+        ("missing", f"{len(summary.missing)} acknowledged writes {summary.missing[:5] or ''}"),
+        ("untrue", f"{len(summary.untrue)} numbers {summary.untrue[:5] or ''}"),
+        ("complaints", f"{len(summary.complaints)} {summary.complaints[:2] or ''}"),
+    ]
+    lines += [("answered", f"{number:9,}  {way}") for way, number in summary.answered.items()]
+    lines += [("failed", f"{number:9,}  {why}") for why, number in summary.failures.items()]
+    lines += [("fault", f"{number:9,}  {name}") for name, number in summary.faults.items()]
+    return "\n".join(f"{name:18}  {text}" for name, text in lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,366 @@
+"""Readers, writers, importers and psql: what goes on all the time, and what became of every write under its run id."""
+
+import asyncio
+import random
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from contextlib import AsyncExitStack, suppress
+from datetime import timedelta
+from typing import Any, Final
+
+import asyncpg
+
+from domain.ids import encode_id
+from tests.coherence.through_http.client import Client, Failed
+from tests.coherence.through_http.company import DEPARTMENTS, Company
+from tests.coherence.through_http.questions import EXCEPTION_DAYS, PUNCHED_DATES, Numbers, Question, Questions
+from tests.coherence.through_http.registers import Register, Registers
+from tests.coherence.through_http.stand import Stand
+
+READERS: Final = (*("hr",) * 8, *("manager",) * 3, *("employee",) * 2, *("analyst",) * 3)
+WRITERS: Final = 5
+READS_A_WRITE: Final = 15
+READS_AN_OUTSIDE_WRITE: Final = 150
+MOST_HIRED: Final = 300
+GONE: Final = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, TimeoutError)
+SAVE: Final = (
+    "mutation Save($input: EmployeeInput!) { saveEmployee(input: $input) "
+    "{ employee { id version } userErrors { code message } } }"
+)
+CHECK_IN: Final = (
+    "mutation CheckIn($input: CheckInput!) { checkIn(input: $input) { punch { id } userErrors { code message } } }"
+)
+RECORD: Final = (
+    "mutation Record($input: RecordPunchesInput!) { recordPunches(input: $input) "
+    "{ accepted duplicates unmatched userErrors { code message } } }"
+)
+
+
+class Traffic:
+    """Everybody who asks and writes. `done` counts operations: requests and statements of psql that came to an end."""
+
+    def __init__(self, stand: Stand, company: Company, seed: int) -> None:
+        self.stand, self.company, self.seed = stand, company, seed
+        self.registers = Registers()
+        self.numbers = Numbers(self.registers, company)
+        self.done = self.reads = self.writes = self.outside = 0
+        self.ways: Counter[str] = Counter()
+        self.failures: Counter[str] = Counter()
+        self.unknown: set[str] = set()
+        self.saved: dict[str, tuple[int, int]] = {}
+        self.hired: set[str] = set()
+        self.punched: set[str] = set()
+        self.outside_seen_s: list[float] = []
+        self._run_ids = 0
+        self._random = random.Random(seed)
+        self._absent = [(id_, day) for day in company.past[PUNCHED_DATES:] for id_ in self.numbers.version]
+        self._random.shuffle(self._absent)
+        self._not_in = list(self.numbers.is_in)
+        self._random.shuffle(self._not_in)
+        self._stopping = False
+
+    # ------------------------------------------------------------------------------------------------------- running
+
+    async def begin(self) -> None:
+        """Learn what counts as nothing yet."""
+        client = self.client("hr", 0, self._random)
+        data = (await client.ask(self.questions().today().document, {})).data
+        self.numbers.open_at_first = data["today"]["exceptionsOpen"]
+        client.close()
+
+    async def run(self, until: Callable[[], Awaitable[None]]) -> None:
+        """Go on until `until` has ended; then let everybody come to an end."""
+        async with asyncio.TaskGroup() as tasks:
+            for number, viewer in enumerate(READERS):
+                tasks.create_task(self._reader(viewer, number))
+            for number in range(WRITERS):
+                tasks.create_task(self._writer(number))
+            tasks.create_task(self._psql())
+            try:
+                await until()
+            finally:
+                self._stopping = True
+
+    def client(self, viewer: str, node: int, choice: random.Random) -> Client:
+        """Somebody at one of the nodes."""
+        return Client(self.stand.nodes[node].port, self.company.token_by_viewer[viewer], choice)
+
+    def questions(self, choice: random.Random | None = None) -> Questions:
+        """Questions about everything that is watched."""
+        return Questions(self.numbers, choice or self._random)
+
+    # ------------------------------------------------------------------------------------------------------- reading
+
+    async def _reader(self, viewer: str, number: int) -> None:
+        choice = random.Random(f"{self.seed} reader {number}")
+        questions, nodes = self.questions(choice), range(len(self.stand.nodes))
+        clients = [self.client(viewer, node, choice) for node in nodes]
+        while not self._stopping:
+            node = choice.choice(nodes)
+            await self.look(
+                clients[node], questions.draw(viewer), f"{viewer} at node-{node + 1}", choice.random() < 0.4
+            )
+        for client in clients:
+            client.close()
+
+    async def look(self, client: Client, question: Question, who: str, by_get: bool = False) -> bool:
+        """Ask and check; False without an answer."""
+        asked = f"{question.document.split()[1].partition('(')[0]} by {who}"
+        glance = self.registers.glance(asked, question.watched)
+        try:
+            told = await client.ask(question.document, question.variables, by_get=by_get)
+        except Failed as error:
+            self._failed("read", error)
+            await asyncio.sleep(0.1)
+            return False
+        try:
+            glance.ended(question.told(told.data), told.how)
+        except (TypeError, KeyError) as error:
+            raise AssertionError(f"{asked} was told {told} for {question.variables}") from error
+        self.ways[told.how] += 1
+        self.done += 1
+        self.reads += 1
+        return True
+
+    def _failed(self, kind: str, error: Failed) -> None:
+        self.failures[f"{kind}: {error}"] += 1
+        self.done += "Refused" not in str(error)  # then nobody was asked
+
+    # ------------------------------------------------------------------------------------------------------- writing
+
+    def run_id(self, kind: str) -> str:
+        """Under which a write is looked for at the end."""
+        self._run_ids += 1
+        return f"{kind}-{self.seed}-{self._run_ids}"
+
+    async def _writer(self, number: int) -> None:
+        choice = random.Random(f"{self.seed} writer {number}")
+        nodes = range(len(self.stand.nodes))
+        hr = [self.client("hr", node, choice) for node in nodes]
+        device = [self.client("device", node, choice) for node in nodes]
+        while not self._stopping:
+            if self.writes * READS_A_WRITE > self.reads:
+                await asyncio.sleep(0.005)
+                continue
+            node = choice.choice(nodes)
+            what = choice.choices(("save", "punch", "come", "import", "check", "hire"), (52, 22, 12, 3, 7, 4))[0]
+            self.writes += 1
+            if what == "save":
+                await self._save(hr[node], choice)
+            elif what == "punch":
+                await self._punch(device[node], choice)
+            elif what in ("come", "import"):
+                await self._come(device[node], 1 if what == "come" else choice.randint(5, 25))
+            elif what == "check":
+                await self._check_in(hr[node])
+            else:
+                await self._hire(hr[node], choice)
+        for client in (*hr, *device):
+            client.close()
+
+    async def _change(
+        self, client: Client, run_id: str, document: str, input_: Mapping[str, Any], rising: Iterable[Register]
+    ) -> dict[str, Any] | None:
+        """The payload of a mutation that was acknowledged; what it raises is begun here."""
+        registers = list(rising)
+        for register in registers:
+            register.begin(run_id)
+        try:
+            told = await client.ask(document, {"input": input_})
+        except Failed as error:
+            self.unknown.add(run_id)
+            self._failed("write", error)
+            await asyncio.sleep(0.1)
+            return None
+        [payload] = told.data.values()
+        assert isinstance(payload, dict)
+        assert not payload["userErrors"], payload["userErrors"]
+        self.done += 1
+        return payload
+
+    async def _save(self, client: Client, choice: random.Random) -> None:
+        id_, run_id = self.questions(choice).hot(), self.run_id("save")
+        name, register = f"E{id_:03} {run_id}", self.numbers.version[id_]
+        payload = await self._change(
+            client, run_id, SAVE, {"id": encode_id("Employee", id_), "fullName": name}, [register]
+        )
+        if payload is not None:
+            self.saved[run_id] = id_, payload["employee"]["version"]
+            register.acknowledge(run_id, payload["employee"]["version"])
+
+    async def _punch(self, client: Client, choice: random.Random) -> None:
+        """One more punch on an old date."""
+        id_, day = self.questions(choice).hot(), choice.choice(self.company.past[:PUNCHED_DATES])
+        register, run_id = self.numbers.punches[id_, day], self.run_id("punch")
+        minutes = 8 * 60 + (register.begun + 1) / 10
+        punch = {"badgeNo": f"B{id_:03}", "at": self.company.instant(day, minutes), "clientEventId": run_id}
+        payload = await self._change(client, run_id, RECORD, {"deviceCode": "T-1", "punches": [punch]}, [register])
+        if payload is not None:
+            assert payload["accepted"] == 1, payload
+            self.punched.add(run_id)
+            register.acknowledge(run_id)
+
+    async def _come(self, client: Client, how_many: int) -> None:
+        """People were there for a whole day; several at once are an import."""
+        run_id = self.run_id("come")
+        took, self._absent = self._absent[-how_many:], self._absent[:-how_many]
+        punches = [
+            {
+                "badgeNo": f"B{id_:03}",
+                "at": self.company.instant(day, 60 * hour),
+                "direction": direction,
+                "clientEventId": f"{run_id}-{id_}-{day}-{direction}",
+            }
+            for id_, day in took
+            for hour, direction in ((9, "IN"), (18, "OUT"))
+        ]
+        if not punches:
+            return
+        rising = [register for id_, day in took for register in self.numbers.of_present(id_, day)]
+        payload = await self._change(client, run_id, RECORD, {"deviceCode": "T-1", "punches": punches}, rising)
+        if payload is not None:
+            assert payload["accepted"] == len(punches), payload
+            self.punched.update(str(punch["clientEventId"]) for punch in punches)
+            for register in rising:
+                register.acknowledge(run_id)
+
+    async def _check_in(self, client: Client) -> None:
+        if not self._not_in:
+            return
+        id_, run_id = self._not_in.pop(), self.run_id("check")
+        rising = [self.numbers.is_in[id_], self.numbers.in_now]
+        input_ = {"employeeId": encode_id("Employee", id_), "clientEventId": run_id}
+        if await self._change(client, run_id, CHECK_IN, input_, rising) is not None:
+            self.punched.add(run_id)
+            for register in rising:
+                register.acknowledge(run_id)
+
+    async def _hire(self, client: Client, choice: random.Random) -> None:
+        if len(self.hired) >= MOST_HIRED:
+            return
+        department, run_id = choice.randint(1, DEPARTMENTS), self.run_id("hire")
+        input_ = {
+            "employeeNo": run_id,
+            "fullName": f"Z {run_id}",
+            "departmentId": encode_id("Department", department),
+            "locationId": encode_id("Location", 1),
+            "hiredOn": f"{self.company.today}",
+        }
+        register = self.numbers.heads[department]
+        if await self._change(client, run_id, SAVE, input_, [register]) is not None:
+            self.hired.add(run_id)
+            register.acknowledge(run_id)
+
+    # ------------------------------------------------------------------------------------------------------- outside
+
+    async def _psql(self) -> None:
+        """Somebody who knows nothing of the cache, and looks through the service how soon it shows."""
+        choice = random.Random(f"{self.seed} psql")
+        async with AsyncExitStack() as stack:
+            connection: asyncpg.Connection[asyncpg.Record] | None = None
+            while not self._stopping:
+                if self.outside * READS_AN_OUTSIDE_WRITE > self.reads:
+                    await asyncio.sleep(0.01)
+                    continue
+                self.outside += 1
+                try:
+                    if connection is None or connection.is_closed():
+                        connection = await self.stand.postgres.connect()
+                        stack.callback(connection.terminate)
+                    await self._write_outside(connection, choice)
+                except GONE as error:
+                    self._failed("psql", Failed(type(error).__name__))
+                    connection = None
+                    await asyncio.sleep(0.1)
+
+    async def _write_outside(self, connection: "asyncpg.Connection[asyncpg.Record]", choice: random.Random) -> None:
+        id_, run_id = self.questions(choice).hot(), self.run_id("psql")
+        register = self.numbers.version[id_]
+        register.begin(run_id)
+        version = None
+        try:
+            async with connection.transaction():
+                version = await connection.fetchval(
+                    "UPDATE employee SET full_name = $1, version = version + 1 WHERE id = $2 RETURNING version",
+                    f"E{id_:03} {run_id}",
+                    id_,
+                    timeout=20,
+                )
+                register.outside(version)
+        except BaseException:
+            self.unknown.add(run_id)
+            raise
+        finally:
+            if version is not None:
+                register.outside_ended(version)
+        self.saved[run_id] = id_, version
+        self.done += 1
+        await self._seen(register, version, id_, choice)
+
+    async def _seen(self, register: Register, version: int, id_: int, choice: random.Random) -> None:
+        """For how long a row that was in the cache is told as it was before."""
+        began_s = time.monotonic()
+        client = self.client("hr", choice.randrange(len(self.stand.nodes)), choice)
+        question = self.questions(choice).node(id_)
+        with suppress(Failed):
+            while time.monotonic() < began_s + 10:
+                told = await client.ask(question.document, question.variables)
+                if told.data["node"]["version"] >= version:
+                    self.outside_seen_s.append(time.monotonic() - began_s)
+                    break
+                await asyncio.sleep(0.01)
+        client.close()
+
+    # ------------------------------------------------------------------------------------------------------ the end
+
+    async def missing(self) -> list[str]:
+        """Run ids that were acknowledged and that the database does not have, or has otherwise."""
+        connection = await self.stand.postgres.connect("postgres")
+        try:
+            trail = await connection.fetch("SELECT employee_id, version, run_id FROM torture_trail")
+            numbers = {str(row[0]) for row in await connection.fetch("SELECT employee_no FROM employee")}
+            events = {
+                str(row[0])
+                for row in await connection.fetch("SELECT client_event_id FROM punch WHERE client_event_id IS NOT NULL")
+            }
+        finally:
+            await connection.close()
+        kept = {str(row[2]).split(" ")[-1]: (row[0], row[1]) for row in trail}
+        lost = [f"{run_id} {told}" for run_id, told in self.saved.items() if not _is_kept(kept.get(run_id), told)]
+        lost += [f"{run_id} twice" for run_id, times in Counter(str(row[2]) for row in trail).items() if times > 1]
+        return lost + sorted(self.hired - numbers) + sorted(self.punched - events)
+
+    async def at_rest(self) -> int:
+        """When nothing goes on any more: ask everything of both nodes, twice; how often something was asked."""
+        asked = 0
+        for node in range(len(self.stand.nodes)):
+            client = self.client("hr", node, self._random)
+            for question in self.questions().every() * 2:
+                asked += await self.look(client, question, f"hr at rest at node-{node + 1}")
+            client.close()
+        return asked
+
+    async def truth(self) -> dict[str, int]:
+        """What the database itself says of some numbers, for whoever doubts the service's own words."""
+        connection = await self.stand.postgres.connect("postgres")
+        try:
+            rows = await connection.fetch("SELECT id, version FROM employee WHERE id <= $1", len(self.numbers.version))
+            found = {f"version of E{row[0]:03}": int(row[1]) for row in rows}
+            days = await connection.fetch(
+                "SELECT department_id, count(*) FILTER (WHERE status = 'PRESENT' AND work_date < $1),"
+                " count(*) FILTER (WHERE status = 'PRESENT' AND work_date < $1 AND work_date >= $2)"
+                " FROM attendance_day WHERE work_date > $3 GROUP BY 1",
+                self.company.today,
+                self.company.today - timedelta(days=EXCEPTION_DAYS),
+                self.company.past[PUNCHED_DATES - 1],
+            )
+        finally:
+            await connection.close()
+        found |= {f"present days of D{row[0]}": int(row[1]) for row in days}
+        return found | {"present days": sum(int(row[1]) for row in days)}
+
+
+def _is_kept(kept: tuple[int, int] | None, told: tuple[int, int]) -> bool:
+    """What a mutation answers is read after its COMMIT, when somebody else may have written again."""
+    return kept is not None and kept[0] == told[0] and kept[1] <= told[1]
