@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 import msgspec
 from graphql import (
     DocumentNode,
+    GraphQLError,
     GraphQLSchema,
     GraphQLSyntaxError,
     NoSchemaIntrospectionCustomRule,
@@ -29,6 +30,7 @@ from web.costs import OperationCost
 from web.finite_numbers import FiniteNumbersRule
 from web.http_settings import LimitSettings
 from web.limits import DocumentPass, check, too_complex
+from web.no_nul import NoNulRule
 from web.request_errors import RequestError
 
 MOST_VALIDATION_ERRORS = 20
@@ -82,6 +84,7 @@ class DocumentCache:
             MaybeNullValidationRule,
             OneOfInputValidationRule,
             FiniteNumbersRule,
+            NoNulRule,
             *([] if introspection else [NoSchemaIntrospectionCustomRule]),
         ]
         self._document_by_text: OrderedDict[str, Document | RequestError] = OrderedDict()
@@ -129,7 +132,7 @@ class DocumentCache:
             self._schema, node, self._rules, MOST_VALIDATION_ERRORS, hide_suggestions=not self.introspection
         )
         if errors:
-            return Document(errors=tuple(formatted(error, "GRAPHQL_VALIDATION_FAILED") for error in errors))
+            return Document(errors=tuple(_refused(error) for error in errors))
         return Document(node, operations)
 
     def _operations(self, node: DocumentNode) -> Iterator[Operation]:
@@ -152,3 +155,9 @@ def _operation(node: OperationDefinitionNode, cost: OperationCost) -> Operation:
 
 def _unresolved(message: str) -> RequestError:
     return RequestError("OPERATION_RESOLUTION_FAILURE", message)
+
+
+def _refused(error: GraphQLError) -> FormattedError:
+    if (error.extensions or {}).get("code") == "BAD_USER_INPUT":  # a rule of ours, about a value
+        return formatted(error, "BAD_USER_INPUT")
+    return formatted(error, "GRAPHQL_VALIDATION_FAILED")

@@ -8,6 +8,7 @@ from urllib.parse import parse_qsl
 import msgspec
 import orjson
 
+from web.no_nul import ESCAPED, refuse_nul
 from web.request_errors import RequestError, bad_request
 
 PARAMETERS = ("query", "operationName", "variables", "extensions")
@@ -22,6 +23,8 @@ class GraphQLRequest(msgspec.Struct, frozen=True):
     query: str
     operation_name: str | None
     variables: dict[str, Any]
+    consistency: str | None = None
+    """`extensions.consistency`, see web/consistency.py."""
 
 
 def check_content_type(header: str | None, encoding: str | None) -> None:
@@ -52,7 +55,10 @@ def from_body(body: bytes) -> GraphQLRequest:
     _refuse_depth(body, value)
     if any(body.count(quoted) > 1 for quoted in QUOTED_PARAMETERS):
         json.loads(body, object_pairs_hook=_refuse_duplicates)
-    return from_parameters(value)
+    request = from_parameters(value)
+    if ESCAPED in body:
+        refuse_nul(request.variables)
+    return request
 
 
 def from_query_string(query_string: bytes) -> GraphQLRequest:
@@ -72,7 +78,9 @@ def from_query_string(query_string: bytes) -> GraphQLRequest:
         given[name] = _json_parameter(name, text) if name in ("variables", "extensions") else text
     if given.get("operationName") == "":
         del given["operationName"]
-    return from_parameters(given)
+    request = from_parameters(given)
+    refuse_nul(request.variables)
+    return request
 
 
 def from_parameters(given: Mapping[str, Any]) -> GraphQLRequest:
@@ -85,7 +93,10 @@ def from_parameters(given: Mapping[str, Any]) -> GraphQLRequest:
         raise bad_request("query: needed a GraphQL document, got none")
     for name, kind in (("query", str), ("operationName", str), ("variables", dict)):
         _check_type(given, name, kind)
-    return GraphQLRequest(query, given.get("operationName"), given.get("variables") or {})
+    consistency = (extensions or {}).get("consistency")
+    if consistency is not None and not isinstance(consistency, str):
+        raise bad_request(f"extensions.consistency: needed a string, got {json_type(consistency)}")
+    return GraphQLRequest(query, given.get("operationName"), given.get("variables") or {}, consistency)
 
 
 def json_type(value: object) -> str:
