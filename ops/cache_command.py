@@ -10,6 +10,7 @@ from msgspec.structs import asdict
 from ops.cache_checks import Outcome, checked
 from ops.cache_entries import inspected, invalidated, opened, over_both, over_cache, server_of, verified_all
 from ops.cache_warming import warmed
+from ops.cache_why import Question, explained
 from ops.installation import Installation
 from ops.status_client import StatusPort
 from ops.terminal import (
@@ -30,6 +31,7 @@ from web.settings import Settings
 cache = typer.Typer(help="The second-level cache: is it usable, what is it worth.", no_args_is_help=True)
 OLD_OUTBOX_S: Final = 5.0
 MOST_ENTRIES: Final = 10_000
+SHOWN: Final = ("bytes", "validUntil", "viewerFacts", "redisReads", "sql", "tagCount")
 AMOUNTS: Final = {
     "whole answers": "answers",
     "past the cache": "bypasses",
@@ -186,6 +188,29 @@ def warm(
         console().print(f"{outcomes or 'nothing was recorded yet'}; {found['fills']:,} entries stored")
     if not found["usable"]:
         typer.echo("the cache is not usable: rollcall cache health says why", err=True)
+        raise typer.Exit(FAILED)
+
+
+@cache.command()
+def why(
+    operation: Annotated[str, typer.Argument(help="A query, @FILE with one, or the name of one that is asked often.")],
+    user: Annotated[str, typer.Option(help="Email of the user who asks.")] = "",
+    variables: Annotated[str, typer.Option(help="Variables as JSON.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Execute a query and say why its answer is kept or not, with its tags, their stamps and ages; exits 1 when not."""
+    found = run(lambda settings: explained(settings, Question(operation, user, variables)))
+    if as_json:
+        print_json(found)
+    else:
+        screen = console()
+        screen.print(f"{'kept' if found['kept'] else 'not kept'}: {found['why']}")
+        screen.print(table("", ("", ""), [(name, _text(found[name])) for name in SHOWN if found[name] is not None]))
+        loaders = [(of["loader"], of["keys"], of["hits"], of["misses"]) for of in found["loaders"]]
+        screen.print(table("Loaders", ("loader", ">keys", ">hits", ">misses"), loaders))
+        tags = [(of["tag"], of["stamp"], of["ageSeconds"]) for of in found["tags"]]
+        screen.print(table("Tags", ("tag", "stamp", ">changed before (s)"), tags))
+    if not found["kept"]:
         raise typer.Exit(FAILED)
 
 

@@ -46,7 +46,7 @@ def may_see(context: Context) -> bool:
 
 def with_report(outcome: Outcome, context: Context, facts: Iterable[str], made: Recording) -> Answer:
     """The answer with the report, which no cache must keep; sent whole also where 304 would do."""
-    report = orjson.dumps(_report(outcome, context, facts, made))
+    report = orjson.dumps(report_on(outcome, context, facts, made))
     body = outcome.answer.body.removesuffix(b"}") + b',"extensions":{"cache":' + report + b"}}"
     headers = {**outcome.answer.headers, "Cache-Status": f"rollcall; {outcome.status}", "Cache-Control": "no-store"}
     return msgspec.structs.replace(outcome.answer, body=body, headers=headers)
@@ -60,7 +60,8 @@ def with_touched(answer: Answer, context: Context) -> Answer:
     return msgspec.structs.replace(answer, body=orjson.dumps(body))
 
 
-def _report(outcome: Outcome, context: Context, facts: Iterable[str], made: Recording) -> dict[str, Any]:
+def report_on(outcome: Outcome, context: Context, facts: Iterable[str], made: Recording) -> dict[str, Any]:
+    """What there is to say of an answer that was just made, or found."""
     kept, dependencies = outcome.kept, context.loaders.dependencies
     stamps = kept.stamps if kept else dependencies.stamps
     until = kept.valid_until if kept else context.valid_until
@@ -89,7 +90,10 @@ def _loaders(batches: Iterable[tuple[str, int, int]]) -> list[dict[str, Any]]:
 
 def _tags(stamps: Mapping[str, bytes]) -> list[dict[str, Any]]:
     """Tags with the seconds since their last change by the clock of Redis; null where it is not known."""
-    return [{"tag": tag, "ageSeconds": _age_s(stamps[tag])} for tag in sorted(stamps)[:MOST_TAGS]]
+    return [
+        {"tag": tag, "stamp": stamps[tag].decode(), "ageSeconds": _age_s(stamps[tag])}
+        for tag in sorted(stamps)[:MOST_TAGS]
+    ]
 
 
 def _age_s(stamp: bytes) -> float | None:
