@@ -72,7 +72,11 @@ async def changed_once(
             raise invalid(request.key_path, f"needed 1 to {MOST_KEY_LENGTH} characters, got {len(key)}")
         if first := await first_outcome(connection, user_id, key):
             if (first.mutation, first.request_hash) != (request.mutation, request_hash):
-                raise problem(ErrorCode.IDEMPOTENCY_MISMATCH, request.key_path, "was used for another request")
+                raise problem(
+                    ErrorCode.IDEMPOTENCY_MISMATCH,
+                    request.key_path,
+                    "was used for another request; repeat that one, or use another key",
+                )
             return await kept.again(first, look_up)
         outcome = await work(connection)
         found = await look_up(outcome)

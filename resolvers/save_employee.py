@@ -117,7 +117,7 @@ async def save_employee(info: Info, input: Person) -> EmployeePayload:
         context,
         work,
         {
-            "employee_employee_no_key": _taken(context, input, "employee_no", "number; numbers are unique in any case"),
+            "employee_employee_no_key": _taken(context, input, "employee_no", "number"),
             "employee_email_key": _taken(context, input, "email", "address"),
             "employee_badge_no_key": _taken(context, input, "badge_no", "badge"),
         },
@@ -130,10 +130,12 @@ def _taken(context: Context, input_: EmployeeInput, name: str, what: str) -> Exp
     """The problem of something that another employee has already; who, if the viewer may see them."""
 
     async def explained() -> UserProblem:
+        value = text_of(getattr(input_, name), "")
         async with context.unit_of_work() as unit:
-            row = await employee_having(unit.connection, name, text_of(getattr(input_, name), ""))
+            row = await employee_having(unit.connection, name, value)
         seen = row if row is not None and context.require_viewer().identified.covers(row) else None
-        return taken(f"input.{to_camel_case(name)}", f"another employee has this {what}", seen)
+        message = f"another employee has the {what} {value!r} already; choose another"
+        return taken(f"input.{to_camel_case(name)}", message, seen)
 
     return explained
 
@@ -142,6 +144,10 @@ async def _add(context: Context, connection: WriteConnection, input_: EmployeeIn
     for name, shown in (("department_id", "departmentId"), ("location_id", "locationId"), ("hired_on", "hiredOn")):
         if given(getattr(input_, name)) is None:
             raise invalid(f"input.{shown}", "a new employee needs it")
+    if given(input_.expected_version) is not None:
+        raise invalid("input.expectedVersion", "needed an id beside it; who is new has no version yet")
+    if given(input_.effective_from) not in (None, input_.hired_on):
+        raise invalid("input.effectiveFrom", f"needed hiredOn ({input_.hired_on}) or none: a new employee begins then")
     text_of(input_.employee_no, "input.employeeNo", 50)
     text_of(input_.full_name, "input.fullName")
     values = await _values(context, input_, None)

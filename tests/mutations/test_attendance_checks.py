@@ -259,7 +259,7 @@ async def test_a_retry_gets_the_first_answer_and_changes_nothing(fresh_rig: Rig)
     mismatch = problem(
         "GenericUserError",
         "IDEMPOTENCY_MISMATCH",
-        "input.clientEventId: was used for another request",
+        "input.clientEventId: was used for another request; repeat that one, or use another key",
         "input",
         "clientEventId",
     )

@@ -221,7 +221,7 @@ async def test_what_can_be_written_is_written_when_asked(fresh_rig: Rig) -> None
         problem(
             "GenericUserError",
             "IDEMPOTENCY_MISMATCH",
-            "input.idempotencyKey: was used for another request",
+            "input.idempotencyKey: was used for another request; repeat that one, or use another key",
             "input",
             "idempotencyKey",
         )

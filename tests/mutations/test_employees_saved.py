@@ -341,14 +341,38 @@ ALEX_ID = {"id": employee(ALEX)}
         (
             HR,
             new(employeeNo="e005"),
-            taken("employeeNo", "another employee has this number; numbers are unique in any case", ALEX),
+            taken("employeeNo", "another employee has the number 'e005' already; choose another", ALEX),
         ),
-        (HR, new(email="ADA@rollcall.test"), taken("email", "another employee has this address", ADA)),
-        (HR, ALEX_ID | {"badgeNo": " B-3 "}, taken("badgeNo", "another employee has this badge", GRACE)),
+        (
+            HR,
+            new(email="ADA@rollcall.test"),
+            taken("email", "another employee has the address 'ADA@rollcall.test' already; choose another", ADA),
+        ),
+        (
+            HR,
+            ALEX_ID | {"badgeNo": " B-3 "},
+            taken("badgeNo", "another employee has the badge 'B-3' already; choose another", GRACE),
+        ),
+        (
+            HR,
+            new(expectedVersion=1),
+            invalid(
+                "input.expectedVersion: needed an id beside it; who is new has no version yet",
+                *("input", "expectedVersion"),
+            ),
+        ),
+        (
+            HR,
+            new(effectiveFrom="2026-03-20"),
+            invalid(
+                "input.effectiveFrom: needed hiredOn (2026-03-13) or none: a new employee begins then",
+                *("input", "effectiveFrom"),
+            ),
+        ),
         (
             HR_OPERATIONS,
             {"id": employee(OMAR), "badgeNo": "B-3"},
-            taken("badgeNo", "another employee has this badge", None),
+            taken("badgeNo", "another employee has the badge 'B-3' already; choose another", None),
         ),
         (HR, new(fullName=" "), invalid("input.fullName: needed a text, got none", "input", "fullName")),
         (HR, new(hiredOn=None), invalid("input.hiredOn: a new employee needs it", "input", "hiredOn")),

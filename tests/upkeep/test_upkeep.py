@@ -185,7 +185,7 @@ async def test_old_keys_are_forgotten_and_young_ones_kept(fresh_rig: Rig) -> Non
     mismatch = problem(
         "GenericUserError",
         "IDEMPOTENCY_MISMATCH",
-        "input.idempotencyKey: was used for another request",
+        "input.idempotencyKey: was used for another request; repeat that one, or use another key",
         *("input", "idempotencyKey"),
     )
     assert await refused(fresh_rig, "markAttendance", HR, items=[], reason="", idempotencyKey="k") == [mismatch]
