@@ -31,6 +31,11 @@ class Policy(Generic[K, V_co]):
         self.prefix = f"{namespace}@{self._shape}:"
         self.decode: Callable[[bytes], V_co | None] = msgspec.msgpack.Decoder(value_type | None).decode
 
+    @property
+    def is_dear(self) -> bool:
+        """Whether making a value costs more than waiting for another who makes it; a row by its id does not."""
+        return self.kind in ("list", "aggregate")
+
     def follow(self, *, code: str, declaration: str) -> None:
         """`code` makes the values; `declaration` is what the tags are from, and what the database's must be from."""
         self.prefix = f"{self.namespace}@{self._shape}.{code}:"

@@ -14,12 +14,15 @@ import random
 import secrets
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from copy import copy
 from datetime import timedelta
 from types import MappingProxyType
 from typing import Any, Final, Generic, TypeVar
 
 import msgspec
 
+from cache.flights import Flights
+from cache.leases import Lease, Leases
 from cache.policy import Policy, encode
 from cache.progress import Needed, as_arguments, newest_of
 from cache.server import CacheUnreachable, Server
@@ -37,6 +40,7 @@ ENTRY_LIFE: Final = timedelta(hours=1)
 HELD: Final = b"!"
 JITTER: Final = 0.1
 MOST_RESTAMPED: Final = 1_000
+NO_LEASE: Final = Lease("", ())
 
 decode_entry: Final = msgspec.msgpack.Decoder(tuple[bytes, list[bytes], msgspec.Raw, msgspec.Raw]).decode
 """(fence, stamps, bytes of the value, bytes of the key) of an entry."""
@@ -82,6 +86,12 @@ class Reading(Generic[K, V]):
         self.ticket = ticket
         self.needed = needed
 
+    def only(self, misses: list[K]) -> "Reading[K, V]":
+        """The same reading with no hits and fewer misses."""
+        found = copy(self)
+        found.hits, found.misses = {}, misses
+        return found
+
 
 def dependencies(tags: Sequence[str]) -> tuple[str, ...]:
     """The tags themselves and the tables that they belong to, which a change of many rows touches instead."""
@@ -106,6 +116,9 @@ class SecondLevelCache:
         self.entry_prefix = f"{prefix}:e:"
         self._tick = TickReader(server) if server else None
         self._fills: set[asyncio.Task[None]] = set()
+        self.flights = Flights()
+        """Entries that this process makes for several requests."""
+        self.leases = Leases(server, self._tick, prefix) if server and self._tick else None
 
     # ------------------------------------------------------------------------------------------------------- reading
 
@@ -211,11 +224,24 @@ class SecondLevelCache:
 
     # ------------------------------------------------------------------------------------------------------- storing
 
-    def fill_later(self, policy: Policy[K, V], ticket: Ticket | None, values: Mapping[K, V | None]) -> None:
-        """Store what was loaded with a ticket, off the reply path."""
-        if ticket is None or self.server is None or not values:
+    def fill_names(self, policy: Policy[K, V], reading: Reading[K, V]) -> dict[K, str]:
+        """Names for the making of each entry that may be stored: of the entry, and of the stamps it is made under."""
+        if reading.ticket is None or self.leases is None:
+            return {}
+        found = {}
+        for key in reading.misses:
+            stamps = _storable(reading.ticket, policy.tags(key))
+            if stamps is not None:
+                found[key] = self.leases.name(policy.entry_name(key), reading.ticket.fence, stamps)
+        return found
+
+    def fill_later(
+        self, policy: Policy[K, V], ticket: Ticket | None, values: Mapping[K, V | None], lease: Lease = NO_LEASE
+    ) -> None:
+        """Store what was loaded with a ticket, off the reply path; then the lease is given back."""
+        if self.server is None or not ((ticket and values) or lease.names):
             return
-        task = asyncio.get_running_loop().create_task(self._fill(policy, ticket, values))
+        task = asyncio.get_running_loop().create_task(self._fill(policy, ticket, values, lease))
         self._fills.add(task)
         task.add_done_callback(self._fills.discard)
 
@@ -224,23 +250,25 @@ class SecondLevelCache:
         while self._fills:
             await asyncio.gather(*self._fills, return_exceptions=True)
 
-    async def _fill(self, policy: Policy[K, V], ticket: Ticket, values: Mapping[K, V | None]) -> None:
+    async def _fill(
+        self, policy: Policy[K, V], ticket: Ticket | None, values: Mapping[K, V | None], lease: Lease
+    ) -> None:
         names: list[str] = []
         arguments: list[Any] = []
         life_ms = _ms(self._life_by_kind.get(policy.kind, ENTRY_LIFE))
         for key, value in values.items():
-            stamps = [ticket.stamps.get(tag) for tag in dependencies(policy.tags(key))]
-            if any(stamp is None or HELD in stamp for stamp in stamps):
+            stamps = _storable(ticket, policy.tags(key)) if ticket else None
+            if ticket is None or stamps is None:
                 continue
             names.append(self.entry_prefix + policy.entry_name(key))
             arguments.append(round(life_ms * random.uniform(1 - JITTER, 1 + JITTER)))  # noqa: S311
             content = msgspec.Raw(encode(value)), msgspec.Raw(encode(key))
             arguments.append(encode((ticket.fence, stamps, *content)))
-        if not names:
+        if not names and not lease.names:
             return
         assert self.server is not None
         try:
-            await self.server.run("fill", names, arguments)
+            await self.server.run("fill", [*names, *lease.names], [len(names), lease.token, *arguments])
             count("cache_fills", policy.namespace, len(names))
         except CacheUnreachable:
             count("cache_bypasses", "unfilled", len(names))
@@ -322,6 +350,13 @@ class SecondLevelCache:
 def _is_ours(fence: bytes, run_id: str, declaration: str) -> bool:
     """Was the fence made on the server that showed it, for triggers that touch the tags that we depend on?"""
     return fence.startswith(f"{run_id}.".encode()) and fence.endswith(f".{declaration}".encode())
+
+
+def _storable(ticket: Ticket, tags: Sequence[str]) -> list[bytes] | None:
+    """The stamps of what depends on these tags, None when it must not be stored under the ticket."""
+    stamps = [ticket.stamps.get(tag) for tag in dependencies(tags)]
+    known = [stamp for stamp in stamps if stamp is not None and HELD not in stamp]
+    return known if len(known) == len(stamps) else None
 
 
 def _payload(entry: bytes | None, fence: bytes, now: list[bytes | None]) -> bytes | None:

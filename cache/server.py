@@ -3,7 +3,6 @@
 Where that is may change: cache/addresses.py asks Sentinels, or the nodes of a Cluster.
 """
 
-import asyncio
 import hashlib
 from collections.abc import Sequence
 from datetime import timedelta
@@ -19,6 +18,7 @@ from redis.exceptions import ClusterDownError, MovedError, NoScriptError, ReadOn
 
 from cache.addresses import moved_to, ways_to
 from cache.breaker import Breaker, BreakerOpen
+from cache.patience import Patience
 from cache.place import prefix_at
 from telemetry.counters import count
 
@@ -60,9 +60,9 @@ class Server:
         self.prefix = prefix_at(url, prefix)
         options, self._locator = ways_to(url, prefix, self._timeout_s / 2)
         own: dict[str, Any] = {
-            "timeout": None,  # who waits for a connection waits within the timeout of the whole command
-            "socket_timeout": self._timeout_s,
-            "socket_connect_timeout": self._timeout_s,
+            "timeout": None,  # connecting, sending and reading all count as one wait, see Patience
+            "socket_timeout": None,
+            "socket_connect_timeout": None,
             "retry": Retry(NoBackoff(), 0),
             "redis_connect_func": self._introduce,
             "max_connections": connections,
@@ -133,7 +133,7 @@ class Server:
             await self._pool.disconnect(inuse_connections=False)
 
     async def _answered(self, command: Sequence[Any]) -> Answer:
-        async with asyncio.timeout(self._timeout_s):
+        async with Patience(self._timeout_s):
             connection = await self._pool.get_connection()
             try:
                 await connection.send_command(*command)

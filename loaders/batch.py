@@ -6,7 +6,7 @@ errors are handled here, once.
 
 import asyncio
 import hashlib
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, Final, Generic, TypeVar, cast
@@ -25,13 +25,13 @@ from db.tags import declaration_hash
 from domain.consistency import Position
 from domain.errors import Unavailable
 from loaders.routing import looked_up
+from loaders.sharing import Loaded, shared, together
 from telemetry.counters import count
 from telemetry.recording import record_batch
 
 K = TypeVar("K")
 V = TypeVar("V")
 V_co = TypeVar("V_co", covariant=True)
-T = TypeVar("T")
 
 MOST_KEYS: Final = 1_000
 
@@ -156,20 +156,37 @@ class Loaders:
         return found
 
     async def _load_missing(self, missing: Mapping[Batch[Any, Any], Reading[Any, Any]]) -> Found:
-        misses = {batch: reading.misses for batch, reading in missing.items()}
-        loaded, storable = await looked_up(
-            self._database,
-            self._cache,
-            merged(list(missing.values())),
-            lambda: dependencies([tag for b, keys in misses.items() for key in keys for tag in b.policy.tags(key)]),
-            lambda connection: fetched(connection, misses),
-        )
+        [first, *others] = missing
+        if not others and first.policy.is_dear:
+            return {first: await self._load_shared(first, missing[first])}
+        loaded, storable = await self._ask(missing)
         if not storable:
             self.dependencies.add(None)
             return loaded
         for batch, values in loaded.items():
             self._cache.fill_later(batch.policy, missing[batch].ticket, values)
         return loaded
+
+    async def _load_shared(self, batch: Batch[K, V], reading: Reading[K, V]) -> dict[K, V | None]:
+        async def load(misses: Reading[K, V]) -> Loaded:
+            loaded, storable = await self._ask({batch: misses})
+            return Loaded(loaded[batch], storable)
+
+        found = await shared(self._cache, batch.policy, reading, load)
+        if not found.storable:
+            self.dependencies.add(None)
+        return found.values
+
+    async def _ask(self, missing: Mapping[Batch[Any, Any], Reading[Any, Any]]) -> tuple[Found, bool]:
+        """What the database says of the misses, and whether that may be stored."""
+        misses = {batch: reading.misses for batch, reading in missing.items()}
+        return await looked_up(
+            self._database,
+            self._cache,
+            merged(list(missing.values())),
+            lambda: dependencies([tag for b, keys in misses.items() for key in keys for tag in b.policy.tags(key)]),
+            lambda connection: fetched(connection, misses),
+        )
 
 
 def merged(readings: Sequence[Reading[Any, Any]]) -> Reading[Any, Any]:
@@ -186,11 +203,6 @@ def merged(readings: Sequence[Reading[Any, Any]]) -> Reading[Any, Any]:
         position = max((one.position for one in needed), key=lambda position: position.lsn)
         newest = Needed(position, any(one.held for one in needed))
     return Reading({}, misses, ticket, newest)
-
-
-async def together(work: Collection[Awaitable[T]]) -> Sequence[T]:
-    """The results of all, without a task where there is but one."""
-    return [await one for one in work] if len(work) == 1 else await asyncio.gather(*work)
 
 
 async def fetched(connection: ReadConnection, wanted: Wanted) -> Found:

@@ -1,0 +1,57 @@
+"""Work of this process that several wait for: one begins it, all get its outcome, and it ends when nobody waits."""
+
+import asyncio
+from collections.abc import Coroutine, Hashable, Iterable
+from typing import Any, Generic, TypeVar
+
+R = TypeVar("R")
+
+
+class Flight(Generic[R]):
+    """Something under way."""
+
+    def __init__(self, flights: "Flights", names: Iterable[Hashable], task: asyncio.Task[R]) -> None:
+        self._flights = flights
+        self._names = tuple(names)
+        self._task = task
+        self._waiting = 0
+        task.add_done_callback(self._ended)
+
+    async def outcome(self) -> R:
+        """What comes of it. One who gives up takes nobody along; the last one ends the work."""
+        self._waiting += 1
+        try:
+            return await asyncio.shield(self._task)
+        finally:
+            self._waiting -= 1
+            if not self._waiting and not self._task.done():
+                self._flights.forget(self, self._names)
+                self._task.cancel()
+
+    def _ended(self, task: asyncio.Task[R]) -> None:
+        self._flights.forget(self, self._names)
+        if not task.cancelled():
+            task.exception()  # whoever waited was told; nobody may have
+
+
+class Flights:
+    """What is under way, by name; a failure is told to those who wait, and not remembered."""
+
+    def __init__(self) -> None:
+        self._by_name: dict[Hashable, Flight[Any]] = {}
+
+    def get(self, name: Hashable) -> Flight[Any] | None:
+        """What is under way under a name."""
+        return self._by_name.get(name)
+
+    def begin(self, names: Iterable[Hashable], work: Coroutine[Any, Any, R]) -> Flight[R]:
+        """Begin something; whoever asks for one of the names from now on may wait for it."""
+        found = Flight(self, names, asyncio.get_running_loop().create_task(work))
+        self._by_name.update(dict.fromkeys(names, found))
+        return found
+
+    def forget(self, flight: Flight[Any], names: Iterable[Hashable]) -> None:
+        """Let nobody join it any more."""
+        for name in names:
+            if self._by_name.get(name) is flight:
+                del self._by_name[name]

@@ -1,0 +1,67 @@
+"""A server is given up when it is silent, not when our own event loop was busy."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterator
+from datetime import timedelta
+
+import pytest
+
+from cache.patience import MOST_LATE, STEPS, Patience
+from cache.server import CacheUnreachable, Server
+from tests.coherence.valkey import Valkey, private_valkey
+from tests.kit.sequencer import within
+
+LIMIT = timedelta(milliseconds=100)
+
+
+@pytest.fixture
+def valkey() -> Iterator[Valkey]:
+    with private_valkey() as found:
+        yield found
+
+
+@pytest.fixture
+async def server(valkey: Valkey) -> AsyncIterator[Server]:
+    found = Server(f"unix://{valkey.path}", LIMIT)
+    await found.mget(["warm"])
+    yield found
+    await found.close()
+
+
+@pytest.mark.parametrize("turns", range(8))
+async def test_an_answer_that_lay_there_while_the_loop_was_busy_is_taken(server: Server, turns: int) -> None:
+    asking = asyncio.create_task(server.mget(["x"]))
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    time.sleep(0.3)
+    assert (await asking).value == [None]
+    assert server.breaker.state == "closed"
+
+
+async def test_a_frozen_server_is_given_up_in_time(server: Server, valkey: Valkey) -> None:
+    valkey.freeze()
+    begun = time.monotonic()
+    with pytest.raises(CacheUnreachable):
+        await server.mget(["x"])
+    assert 0.1 <= time.monotonic() - begun < 1
+    assert server.breaker.state == "open"
+    valkey.freeze(on=False)
+
+
+async def test_a_loop_that_is_always_late_still_gives_up() -> None:
+    patience = Patience(0.1)
+    loop = asyncio.get_running_loop()
+    steps = []
+
+    async def wait() -> None:
+        async with patience:
+            for _ in range(STEPS + MOST_LATE):
+                steps.append(patience._left)
+                patience._handle.cancel()
+                patience._step(loop.time() - 1)
+            await asyncio.Event().wait()
+
+    with pytest.raises(TimeoutError):
+        await within(wait())
+    assert steps == [STEPS] * (MOST_LATE + 1) + [3, 2, 1]

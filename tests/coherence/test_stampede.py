@@ -1,0 +1,238 @@
+"""Equal misses make one statement: within a worker, over workers, and when the one who is at it fails or dies."""
+
+import asyncio
+import signal
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from cache.policy import Policy
+from db import tags
+from db.connection import ReadConnection
+from db.embedded.lease import CHECKOUT
+from loaders.batch import Batch, Loaders
+from telemetry.counters import counters
+from tests.coherence.valkey import Valkey
+from tests.coherence.worker import Worker
+from tests.kit.sequencer import Sequencer, within
+
+
+class Counting:
+    """An aggregate whose statement stops where it is told to; `asked` is what was asked of the database."""
+
+    def __init__(self, kind: Any = "aggregate") -> None:
+        self.asked: list[Sequence[int]] = []
+        self.order = Sequencer()
+        self.stops: list[str] = []
+        self.failures = 0
+        self.batch: Batch[int, str] = Batch(
+            self.fetch, Policy("counting", str, kind, lambda key: (tags.EMPLOYEE(key),)), absent=""
+        )
+
+    async def fetch(self, connection: ReadConnection, keys: Sequence[int]) -> dict[int, str]:
+        self.asked.append(list(keys))
+        if self.stops:
+            await self.order.stop(self.stops.pop(0))
+        if self.failures:
+            self.failures -= 1
+            raise ZeroDivisionError
+        return dict.fromkeys(keys, f"answer {len(self.asked)}")
+
+
+async def until_counted(name: str, number: int) -> None:
+    """Wait until a counter of the aggregate has come so far."""
+    async with asyncio.timeout(20):
+        while counters[name, "counting"] < number:
+            await asyncio.sleep(0)
+
+
+def asking(worker: Worker, batch: Batch[int, str], *keys: int) -> "asyncio.Task[list[str | None]]":
+    """A request of its own."""
+    return asyncio.create_task(Loaders(worker.database, worker.cache).load_many(batch, keys))
+
+
+async def test_requests_of_a_worker_share_what_is_under_way(worker: Worker) -> None:
+    counting, before = Counting(), counters["cache_shared", "counting"]
+    counting.stops = ["fetch"]
+    requests = [asking(worker, counting.batch, 1) for _ in range(50)]
+    await counting.order.until("fetch")
+    requests += [asking(worker, counting.batch, 1, 2) for _ in range(2)]
+    await until_counted("cache_shared", before + 52)  # 49 of the first, both of the last, and one of key 2
+    counting.order.go("fetch")
+    assert await asyncio.gather(*requests) == [["answer 1"]] * 50 + [["answer 1", "answer 2"]] * 2
+    assert counting.asked == [[1], [2]]
+    await worker.cache.settle()
+    assert await asking(worker, counting.batch, 1, 2) == ["answer 1", "answer 2"] and len(counting.asked) == 2
+
+
+async def test_rows_by_id_are_not_waited_for(worker: Worker) -> None:
+    counting = Counting("employee")
+    await asyncio.gather(*(asking(worker, counting.batch, 1) for _ in range(3)))
+    assert counting.asked == [[1]] * 3
+    await worker.cache.settle()
+
+
+async def test_one_who_gives_up_takes_nobody_along_and_the_last_one_ends_it(worker: Worker, other: Worker) -> None:
+    counting, before = Counting(), counters["cache_shared", "counting"]
+    counting.stops = ["fetch", "again"]
+    one, two = asking(worker, counting.batch, 1), asking(worker, counting.batch, 1)
+    await counting.order.until("fetch")
+    await until_counted("cache_shared", before + 1)
+    one.cancel()
+    await asyncio.wait([one])
+    counting.order.go("fetch")
+    assert await two == ["answer 1"]
+    await worker.cache.settle()
+    await other.rename("new")
+    three = asking(worker, counting.batch, 1)
+    await counting.order.until("again")
+    three.cancel()
+    await asyncio.wait([three])
+    assert await asking(other, counting.batch, 1) == ["answer 3"], "the lease was given back"
+    await other.cache.settle(), await worker.cache.settle()
+
+
+async def test_a_failure_is_told_to_those_who_wait_and_not_remembered(worker: Worker, other: Worker) -> None:
+    counting, shared, waits = Counting(), counters["cache_shared", "counting"], counters["cache_waits", "counting"]
+    counting.stops = ["fails"]
+    counting.failures = 1
+    requests = [asking(worker, counting.batch, 1) for _ in range(3)]
+    await counting.order.until("fails")
+    await until_counted("cache_shared", shared + 2)
+    waiting = asking(other, counting.batch, 1)
+    await until_counted("cache_waits", waits + 1)
+    counting.order.go("fails")
+    found = await asyncio.gather(*requests, return_exceptions=True)
+    assert [type(error) for error in found] == [ZeroDivisionError] * 3
+    assert await waiting == ["answer 2"], "the lease was given back, and another worker made it"
+    assert await asking(worker, counting.batch, 1) == ["answer 2"]
+    await worker.cache.settle(), await other.cache.settle()
+
+
+async def test_another_worker_waits_for_the_entry(worker: Worker, other: Worker) -> None:
+    counting, before = Counting(), counters["cache_waits", "counting"]
+    counting.stops = ["fetch"]
+    making = asking(worker, counting.batch, 1)
+    await counting.order.until("fetch")
+    waiting = [asking(other, counting.batch, 1) for _ in range(3)]
+    await until_counted("cache_waits", before + 1)
+    counting.order.go("fetch")
+    assert await making == ["answer 1"] and await asyncio.gather(*waiting) == [["answer 1"]] * 3
+    assert counting.asked == [[1]]
+
+
+async def test_when_the_one_who_is_at_it_dies_one_of_the_others_takes_over(
+    worker: Worker, other: Worker, new_worker: Any
+) -> None:
+    """As far as others can tell: it prolongs its lease no more."""
+    third, counting = await new_worker(), Counting()
+    counting.stops = ["dies", "takes over"]
+    making = asking(worker, counting.batch, 1)
+    await counting.order.until("dies")
+    worker.redis.hang()
+    waiting = [asking(each, counting.batch, 1) for each in (other, third) for _ in range(3)]
+    await counting.order.until("takes over")
+    counting.order.go("takes over")
+    assert await asyncio.gather(*waiting) == [["answer 2"]] * 6
+    assert counting.asked == [[1], [1]] and not making.done()
+    await worker.redis.heal()
+    counting.order.go("dies")
+    assert await making == ["answer 2"]
+    await worker.cache.settle()
+
+
+async def test_who_waits_goes_to_the_database_when_redis_is_gone(worker: Worker, other: Worker) -> None:
+    counting, before = Counting(), counters["cache_waits", "counting"]
+    counting.stops = ["fetch"]
+    making = asking(worker, counting.batch, 1)
+    await counting.order.until("fetch")
+    waiting = asking(other, counting.batch, 1)
+    await until_counted("cache_waits", before + 1)
+    await other.redis.refuse()
+    assert await waiting == ["answer 2"]
+    counting.order.go("fetch")
+    assert await making == ["answer 2"]
+    await worker.cache.settle()
+
+
+async def test_what_was_begun_before_a_write_is_not_waited_for_after_it(worker: Worker, other: Worker) -> None:
+    counting = Counting()
+    counting.stops = ["old"]
+    making = asking(worker, counting.batch, 1)
+    await counting.order.until("old")
+    await other.rename("new")
+    assert await asking(other, counting.batch, 1) == ["answer 2"], "another worker does not wait"
+    await other.cache.settle()
+    assert await asking(worker, counting.batch, 1) == ["answer 2"], "nor does the same worker"
+    counting.order.go("old")
+    await making
+    await worker.cache.settle()
+    found = [await asking(each, counting.batch, 1) for each in (worker, other)]
+    assert found == [["answer 3"]] * 2, "what was stored late is never served: it only costs another statement"
+
+
+async def test_while_a_tag_is_held_nobody_waits_and_nothing_is_stored(worker: Worker, other: Worker) -> None:
+    counting = Counting()
+    stop = other.postgres.stop_before(b"COMMIT")
+    writing = asyncio.create_task(other.rename("new"))
+    await within(stop.reached.wait())
+    found = await asyncio.gather(*(asking(worker, counting.batch, 1) for _ in range(2)))
+    assert sorted(found) == [["answer 1"], ["answer 2"]] or sorted(found) == [["answer 2"], ["answer 2"]]
+    stop.go_on()
+    await writing
+
+
+async def test_no_lease_is_left_behind(worker: Worker, valkey: Valkey) -> None:
+    counting = Counting()
+    await asking(worker, counting.batch, 1, 2)
+    await worker.cache.settle()
+    with valkey.client as client:
+        assert client.keys("test:l:*") == [] and len(client.keys("test:e:counting@*")) == 2
+
+
+@pytest.mark.parametrize("killed", [False, True])
+async def test_200_misses_over_four_processes_make_one_statement(
+    worker: Worker, database_url: str, valkey: Valkey, killed: bool
+) -> None:
+    script = [sys.executable, "-m", "tests.coherence.stampede_worker", database_url, str(valkey.path)]
+    processes = [await asyncio.create_subprocess_exec(*script, cwd=CHECKOUT, stdin=PIPE, stdout=PIPE) for _ in range(4)]
+    draining = asyncio.create_task(_keep_draining(worker))
+    try:
+        for process in processes:
+            assert await _line(process) == "ready"
+        for process in processes:
+            assert process.stdin is not None
+            process.stdin.write(b"go\n")
+        if killed:
+            lines = {asyncio.create_task(_line(process)): process for process in processes}
+            [first], rest = await asyncio.wait(lines, return_when=asyncio.FIRST_COMPLETED)
+            assert first.result() == "asks the database"
+            lines[first].send_signal(signal.SIGKILL)
+            told = [await line for line in rest]
+            told += [await _line(lines[line]) for line in rest if line.result() == "asks the database"]
+            assert sorted(told) == ["asks the database", *["same: 50"] * 3]
+        else:
+            told = [await _line(process) for process in processes]
+            told += [await _line(process) for process, line in zip(processes, told, strict=True) if line[0] == "a"]
+            assert sorted(told) == ["asks the database", *["same: 50"] * 4]
+    finally:
+        draining.cancel()
+        for process in processes:
+            if process.returncode is None:
+                process.kill()
+            await process.wait()
+
+
+async def _line(process: Process) -> str:
+    assert process.stdout is not None
+    async with asyncio.timeout(60):
+        return (await process.stdout.readline()).decode().strip()
+
+
+async def _keep_draining(worker: Worker) -> None:
+    while True:
+        await worker.drain()
+        await asyncio.sleep(0.2)
