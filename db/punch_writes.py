@@ -10,6 +10,7 @@ from sqlalchemy import text
 from db.connection import Query, WriteConnection
 from db.days import lock_employees
 from db.facts import company_facts, employee_facts
+from db.punches import months_of_punches
 from db.rows import PunchRow, Row
 from domain.attendance.presence import Sighting, presence_of
 from domain.attendance.work_days import NO_SHIFT, dates_touched, work_days
@@ -18,6 +19,8 @@ from domain.ids import EmployeeId, PunchId, UserId
 
 EVENT_MARGIN: Final = timedelta(days=2)
 """How far a device may correct the time of an event that it hands in again; bounds the partitions that are read."""
+
+BADGES_LOCK: Final = 7402
 
 _COLUMNS: Final = ", ".join(PunchRow.__struct_fields__)
 _SIGHTINGS: Final = Query(
@@ -39,10 +42,11 @@ _NEXT_INSTANT: Final = Query(
 _INSERT: Final = Query(
     "punch_insert",
     text(f"""
-    INSERT INTO punch (employee_id, punched_at, direction, source, client_event_id, latitude, longitude, note,
+    INSERT INTO punch (id, employee_id, punched_at, direction, source, client_event_id, latitude, longitude, note,
                        outside_geofence)
-    VALUES (:employee_id, :punched_at, CAST(:direction AS punch_direction), CAST(:source AS punch_source),
-            :client_event_id, CAST(:latitude AS float8), CAST(:longitude AS float8), :note, CAST(:outside AS boolean))
+    VALUES (punch_id(:punched_at), :employee_id, :punched_at, CAST(:direction AS punch_direction),
+            CAST(:source AS punch_source), :client_event_id, CAST(:latitude AS float8), CAST(:longitude AS float8),
+            :note, CAST(:outside AS boolean))
     ON CONFLICT (employee_id, punched_at, direction) WHERE voided_at IS NULL DO NOTHING RETURNING {_COLUMNS}"""),
 )
 _SAME: Final = Query(
@@ -58,15 +62,19 @@ _BADGES: Final = Query(
 _SEEN_EVENTS: Final = Query(
     "punch_events",
     text("""
-    SELECT DISTINCT client_event_id FROM punch WHERE client_event_id = ANY(CAST(:events AS text[]))
+    SELECT client_event_id FROM punch WHERE client_event_id = ANY(CAST(:events AS text[]))
       AND device_id = :device_id AND employee_id = ANY(CAST(:employees AS bigint[]))
-      AND punched_at BETWEEN CAST(:first AS timestamptz) AND CAST(:last AS timestamptz)"""),
+      AND punched_at BETWEEN CAST(:first AS timestamptz) AND CAST(:last AS timestamptz)
+    UNION
+    SELECT client_event_id FROM punch_unmatched WHERE client_event_id = ANY(CAST(:events AS text[]))
+      AND device_id = :device_id"""),
 )
 _INSERT_MANY: Final = Query(
     "punch_insert_many",
     text("""
-    INSERT INTO punch (employee_id, punched_at, direction, source, device_id, client_event_id)
-    SELECT employee_id, punched_at, CAST(direction AS punch_direction), 'DEVICE', :device_id, client_event_id
+    INSERT INTO punch (id, employee_id, punched_at, direction, source, device_id, client_event_id)
+    SELECT punch_id(punched_at), employee_id, punched_at, CAST(direction AS punch_direction), 'DEVICE', :device_id,
+           client_event_id
     FROM unnest(CAST(:employees AS bigint[]), CAST(:instants AS timestamptz[]), CAST(:directions AS text[]),
                 CAST(:events AS text[])) AS p (employee_id, punched_at, direction, client_event_id)
     ON CONFLICT (employee_id, punched_at, direction) WHERE voided_at IS NULL DO NOTHING
@@ -75,22 +83,31 @@ _INSERT_MANY: Final = Query(
 _INSERT_UNMATCHED: Final = Query(
     "punch_insert_unmatched",
     text("""
-    INSERT INTO punch_unmatched (badge_no, punched_at, direction, device_id)
-    SELECT badge_no, punched_at, CAST(direction AS punch_direction), :device_id
-    FROM unnest(CAST(:badges AS text[]), CAST(:instants AS timestamptz[]), CAST(:directions AS text[]))
-      AS p (badge_no, punched_at, direction)
+    INSERT INTO punch_unmatched (badge_no, punched_at, direction, device_id, client_event_id)
+    SELECT badge_no, punched_at, CAST(direction AS punch_direction), :device_id, client_event_id
+    FROM unnest(CAST(:badges AS text[]), CAST(:instants AS timestamptz[]), CAST(:directions AS text[]),
+                CAST(:events AS text[])) AS p (badge_no, punched_at, direction, client_event_id)
     ON CONFLICT DO NOTHING"""),
 )
 _ADOPT: Final = Query(
     "punch_adopt",
     text("""
-    WITH kept AS (DELETE FROM punch_unmatched WHERE badge_no = :badge_no RETURNING punched_at, direction, device_id)
-    INSERT INTO punch (employee_id, punched_at, direction, source, device_id)
-    SELECT :employee_id, punched_at, direction, 'DEVICE', device_id FROM kept
+    WITH kept AS (
+      DELETE FROM punch_unmatched WHERE badge_no = :badge_no
+      RETURNING punched_at, direction, device_id, client_event_id)
+    INSERT INTO punch (id, employee_id, punched_at, direction, source, device_id, client_event_id)
+    SELECT punch_id(punched_at), :employee_id, punched_at, direction, 'DEVICE', device_id, client_event_id FROM kept
     ON CONFLICT (employee_id, punched_at, direction) WHERE voided_at IS NULL DO NOTHING
     RETURNING punched_at"""),
 )
-_BY_ID: Final = Query("punch_lock", text(f"SELECT {_COLUMNS} FROM punch WHERE id = CAST(:id AS bigint) FOR UPDATE"))
+_BY_ID: Final = Query(
+    "punch_lock",
+    text(f"""
+    SELECT {_COLUMNS} FROM punch WHERE id = CAST(:id AS bigint)
+    AND punched_at >= CAST(:since AS timestamptz) AND punched_at < CAST(:until AS timestamptz) FOR UPDATE"""),
+)
+_HAND_IN: Final = Query("badges_hand_in", text(f"SELECT pg_advisory_xact_lock_shared({BADGES_LOCK})"))
+_ASSIGN: Final = Query("badges_assign", text(f"SELECT pg_advisory_xact_lock({BADGES_LOCK})"))
 _VOID: Final = Query(
     "punch_void",
     text("""
@@ -180,6 +197,7 @@ async def insert_punch(
 
 async def record_device_punches(connection: WriteConnection, device_id: int, punches: Sequence[BadgePunch]) -> Recorded:
     """Add the punches of a device; known ones are counted, those of unknown badges kept for later."""
+    await connection.records(_HAND_IN)
     badges = sorted({punch.badge_no for punch in punches})
     employee_by_badge = dict(await connection.records(_BADGES, badges=badges))
     await lock_employees(connection, sorted(set(employee_by_badge.values())))
@@ -200,6 +218,7 @@ async def record_device_punches(connection: WriteConnection, device_id: int, pun
         badges=[punch.badge_no for punch in unmatched],
         instants=[punch.punched_at for punch in unmatched],
         directions=[punch.direction.value for punch in unmatched],
+        events=[punch.client_event_id for punch in unmatched],
     )
     index_by_fact = {
         (employee_by_badge.get(punch.badge_no), punch.punched_at, punch.direction): index
@@ -237,6 +256,14 @@ async def _fresh(
     ]
 
 
+async def lock_badges(connection: WriteConnection) -> None:
+    """Wait for devices that are handing in, and make those that follow wait: no punch of a badge misses its employee.
+
+    To be taken before any lock of an employee, as devices do.
+    """
+    await connection.records(_ASSIGN)
+
+
 async def adopt_unmatched(connection: WriteConnection, badge_no: str, employee_id: EmployeeId) -> list[datetime]:
     """Give the kept punches of a badge to the employee who has it now; returns their instants."""
     return [at for (at,) in await connection.records(_ADOPT, badge_no=badge_no, employee_id=employee_id)]
@@ -244,7 +271,7 @@ async def adopt_unmatched(connection: WriteConnection, badge_no: str, employee_i
 
 async def punch_for_update(connection: WriteConnection, punch_id: PunchId) -> PunchRow | None:
     """A punch, locked."""
-    return await connection.first(_BY_ID, PunchRow, id=punch_id)
+    return await connection.first(_BY_ID, PunchRow, id=punch_id, **months_of_punches([punch_id]))
 
 
 async def void_punch(connection: WriteConnection, punch: PunchRow, user_id: UserId, reason: str, now: datetime) -> None:

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
+from typing import Final
 
 import msgspec
 from sqlalchemy import text
@@ -21,11 +22,18 @@ from domain.attendance.work_days import (
     work_days,
 )
 from domain.enums import DayType, PlanOrigin
-from domain.ids import DayKey, EmployeeId, PunchId, ShiftId, ShiftRuleId
+from domain.ids import DayKey, EmployeeId, PunchId, ShiftId, ShiftRuleId, month_of_punch
 from domain.periods import ONE_DAY
 
+ANY_TIME: Final = (date(1900, 1, 1), date(3000, 1, 1))
+
 _COLUMNS = ", ".join(f"p.{name}" for name in PunchRow.__struct_fields__)
-_BY_ID = Query("punch_by_id", text(f"SELECT {_COLUMNS} FROM punch p WHERE p.id = ANY(CAST(:ids AS bigint[]))"))
+_BY_ID = Query(
+    "punch_by_id",
+    text(f"""
+    SELECT {_COLUMNS} FROM punch p WHERE p.id = ANY(CAST(:ids AS bigint[]))
+    AND p.punched_at >= CAST(:since AS timestamptz) AND p.punched_at < CAST(:until AS timestamptz)"""),
+)
 _AROUND = Query(
     "punches_around",
     text(f"""
@@ -97,8 +105,16 @@ class ScheduleKey(msgspec.Struct, frozen=True):
 
 
 async def punches_by_id(connection: ReadConnection, ids: Sequence[PunchId]) -> dict[PunchId, PunchRow]:
-    """Punches by id."""
-    return {row.id: row for row in await connection.all(_BY_ID, PunchRow, ids=ids)}
+    """Punches by id, from the partitions of their months."""
+    rows = await connection.all(_BY_ID, PunchRow, ids=ids, **months_of_punches(ids))
+    return {row.id: row for row in rows}
+
+
+def months_of_punches(ids: Sequence[PunchId]) -> dict[str, datetime]:
+    """From when to when punches have to be looked for: `since`, and before `until`."""
+    months = [month_of_punch(punch_id) or ANY_TIME for punch_id in ids]
+    first, last = min(since for since, _ in months), max(until for _, until in months)
+    return {"since": datetime.combine(first, time(), UTC), "until": datetime.combine(last, time(), UTC)}
 
 
 async def punches_of_days(connection: ReadConnection, keys: Sequence[DayKey]) -> dict[DayKey, DayPunches]:

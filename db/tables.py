@@ -244,6 +244,7 @@ punch_unmatched = Table(
     *_columns(TIMESTAMP, "punched_at"),
     *_columns(punch_direction, "direction"),
     _to("device_id", "device.id"),
+    *_columns(Text, "client_event_id?"),
 )
 leave_type = Table(
     "leave_type",

@@ -22,6 +22,18 @@ DayKey = tuple[EmployeeId, date]
 LARGEST_KEY = 2**63 - 1
 
 
+PUNCH_NUMBERS = 2**40
+"""How many punches a month has ids for; the month stands above, as `punch_id` of the migrations writes it."""
+
+
+def month_of_punch(punch_id: PunchId) -> tuple[date, date] | None:
+    """The month of a punch and the next one, in UTC; None for ids from before, which do not tell."""
+    months = punch_id // PUNCH_NUMBERS - 1
+    if not 0 <= months < 12 * 1000:
+        return None
+    return date(2000 + months // 12, months % 12 + 1, 1), date(2000 + (months + 1) // 12, (months + 1) % 12 + 1, 1)
+
+
 class GlobalId(msgspec.Struct, frozen=True):
     """A decoded global id: the GraphQL type that it names and the key within that type."""
 

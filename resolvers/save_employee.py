@@ -21,7 +21,7 @@ from db.employee_writes import (
     reports_to,
     update_employee,
 )
-from db.punch_writes import adopt_unmatched
+from db.punch_writes import adopt_unmatched, lock_badges
 from db.rows import EmployeeRow
 from domain.attendance.calendar import EVERY_WEEKDAY
 from domain.attendance.work_days import zone
@@ -108,6 +108,8 @@ async def save_employee(info: Info, input: Person) -> EmployeePayload:
     context = info.context
 
     async def work(connection: WriteConnection) -> Saved:
+        if given(input.badge_no) is not None:
+            await lock_badges(connection)
         text = given(input.id)
         if text is None:
             return Saved(await _add(context, connection, input))

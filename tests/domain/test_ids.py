@@ -5,7 +5,16 @@ from datetime import date
 import pytest
 
 from domain.errors import InvalidId
-from domain.ids import decode_day_id, decode_id, decode_int_id, encode_id
+from domain.ids import (
+    LARGEST_KEY,
+    PUNCH_NUMBERS,
+    PunchId,
+    decode_day_id,
+    decode_id,
+    decode_int_id,
+    encode_id,
+    month_of_punch,
+)
 
 
 def test_an_id_comes_back_as_it_went_out() -> None:
@@ -32,3 +41,12 @@ def test_a_key_that_is_no_database_key_is_refused(key: object) -> None:
 def test_an_id_of_another_type_is_refused() -> None:
     with pytest.raises(InvalidId, match="needed the id of a Shift, got 'RW1wbG95ZWU6NQ'"):
         decode_int_id("RW1wbG95ZWU6NQ", "Shift")
+
+
+def test_the_id_of_a_punch_tells_its_month() -> None:
+    december = ((2026 - 2000) * 12 + 12) * PUNCH_NUMBERS
+    for number in (0, 1, PUNCH_NUMBERS - 1):
+        assert month_of_punch(PunchId(december + number)) == (date(2026, 12, 1), date(2027, 1, 1))
+    assert month_of_punch(PunchId(PUNCH_NUMBERS)) == (date(2000, 1, 1), date(2000, 2, 1))
+    for plain in (0, 1, PUNCH_NUMBERS - 1, LARGEST_KEY):
+        assert month_of_punch(PunchId(plain)) is None

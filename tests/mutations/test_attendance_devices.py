@@ -5,6 +5,9 @@ from typing import Any
 
 import pytest
 
+from db.punch_writes import BadgePunch, record_device_punches
+from domain.enums import PunchDirection
+from loaders.unit_of_work import unit_of_work
 from tests.kit.rig import Rig
 from tests.kit.small_company import (
     ADMIN,
@@ -19,6 +22,7 @@ from tests.kit.small_company import (
     PAYROLL_MUMBAI,
 )
 from tests.mutations.attending import check_days, contents, done, employee, invalid, problem, refused
+from tests.mutations.changing import waits
 
 
 def punch(at: str, badge: str = "B-3", way: str = "UNKNOWN", **more: Any) -> dict[str, Any]:
@@ -52,6 +56,37 @@ async def test_an_event_is_recorded_once_whatever_its_time(fresh_rig: Rig) -> No
         ("e1",),
         ("e2",),
     ]
+
+
+async def test_an_event_of_an_unmatched_badge_is_kept_once_and_follows_the_badge(fresh_rig: Rig) -> None:
+    first = punch("03:40", "B-5", "IN", clientEventId="e1")
+    corrected = punch("03:45", "B-5", "IN", clientEventId="e1")
+    assert await record(fresh_rig, first, corrected) == (0, 1, 1)
+    assert await record(fresh_rig, corrected) == (0, 1, 0)
+    assert await fresh_rig.records("SELECT badge_no, client_event_id FROM punch_unmatched") == [("B-5", "e1")]
+    await done(fresh_rig, "saveEmployee", HR, id=employee(ALEX), badgeNo="B-5")
+    assert await fresh_rig.records("SELECT count(*) FROM punch_unmatched") == [(0,)]
+    assert await record(fresh_rig, corrected) == (0, 1, 0)
+    sql = "SELECT client_event_id FROM punch WHERE employee_id = 5 AND punched_at >= '2026-03-17T03:00Z'"
+    assert await fresh_rig.records(sql) == [("e1",)]
+    await check_days(fresh_rig)
+
+
+async def test_a_badge_that_is_assigned_while_a_device_hands_in_misses_no_punch(fresh_rig: Rig) -> None:
+    """Either way: the device's transaction has not ended when the badge is assigned, or begins meanwhile."""
+    async with unit_of_work(fresh_rig.database, fresh_rig.cache) as handing_in:
+        found = await record_device_punches(
+            handing_in.connection, 1, [BadgePunch("B-5", fresh_rig.clock(), PunchDirection.IN, None)]
+        )
+        assert (found.new, found.unmatched) == ((), 1)
+        assigning = asyncio.create_task(done(fresh_rig, "saveEmployee", HR, id=employee(ALEX), badgeNo="B-5"))
+        assert await waits(fresh_rig, assigning)
+    await assigning
+    assert await fresh_rig.records("SELECT count(*) FROM punch_unmatched") == [(0,)]
+    assert await fresh_rig.records(
+        "SELECT count(*) FROM punch WHERE employee_id = 5 AND punched_at >= '2026-03-17'"
+    ) == [(1,)]
+    await check_days(fresh_rig)
 
 
 async def test_a_stray_old_punch_derives_its_own_days_only(fresh_rig: Rig) -> None:

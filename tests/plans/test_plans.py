@@ -113,6 +113,22 @@ async def test_other_months_are_not_touched(crowd: Rig, what: str, monkeypatch: 
     assert touched == {"attendance_day_202603"}
 
 
+async def test_a_punch_is_looked_for_in_its_own_month(crowd: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whose id tells it; ids from before are looked for in every month."""
+    async with crowd.rows() as rows:
+        [(new,)] = await rows.run(
+            "INSERT INTO punch (id, employee_id, punched_at, source) SELECT punch_id(at), 77, at, 'WEB'"
+            " FROM (SELECT CAST('2026-02-28T23:59:59Z' AS timestamptz)) AS p (at) RETURNING id"
+        )
+    for key, touched in ((new, {"punch_202602"}), (4_321, None)):
+        with explained(monkeypatch) as plans:
+            found = await crowd.data(f'{{ node(id: "{encode_id("Punch", key)}") {{ id }} }}', None, HR)
+        assert found["node"]["id"] == encode_id("Punch", key)
+        [plan] = [plan for plan in plans if plan.name == "punch_by_id"]
+        assert touched in (None, plan.touched("punch"))
+    assert len(plan.touched("punch")) > 10
+
+
 async def test_statistics_come_from_the_roll_up(crowd: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     query = "{ stats(filter: { WEEK }, groupBy: [DEPARTMENT, MONTH]) { rows { metrics { presentDays } } } }"
     with explained(monkeypatch) as plans:
