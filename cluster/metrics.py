@@ -19,7 +19,7 @@ COUNTERS: Final = {
     "cache_misses": ("loader", "Keys that had to be asked of the database."),
     "replica_reads": (
         "outcome",
-        "Reads that a replica was asked: answered, alone without primary, behind, overtaken, unknown.",
+        "Reads by a replica: answered, alone (no primary), behind, overtaken, unknown.",
     ),
     "cache_bypasses": ("reason", "Keys looked up or stored past the cache, by reason."),
     "cache_failures": ("error", "Redis commands that failed."),

@@ -15,6 +15,7 @@ from strawberry import Schema
 
 from domain.errors import RollcallError
 from web.cached_execution import CachedExecution
+from web.consistency import HEADER as CONSISTENCY
 from web.envelope import Envelope
 from web.execution import ContextFactory, Execution
 from web.graphql_http import GraphQLEndpoint
@@ -76,12 +77,15 @@ def layers(settings: Settings) -> Sequence[Middleware]:
     return around
 
 
+ASKED = ("Authorization", "Content-Type", "X-Request-Id", "If-None-Match", "X-Rollcall-Cache")
+
+
 def _cors(origins: Sequence[str]) -> Middleware:
     """Tokens travel in a header, never in cookies, so credentials stay off."""
     return Middleware(
         CORSMiddleware,
         allow_origins=list(origins),
         allow_methods=["GET", "POST"],
-        allow_headers=["Authorization", "Content-Type", "X-Request-Id", "If-None-Match", "X-Rollcall-Cache"],
-        expose_headers=["X-Request-Id", "Retry-After", "ETag", "Cache-Status"],
+        allow_headers=[*ASKED, CONSISTENCY],
+        expose_headers=["X-Request-Id", "Retry-After", "ETag", "Cache-Status", CONSISTENCY],
     )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from domain.consistency import Mark
 from resolvers.context import Context
 from telemetry.recording import recording
 from web.answers import Answer
@@ -50,6 +51,11 @@ class CachedExecution:
         self._authenticator = authenticator
         self._shadow = shadow
         self._popular = popular
+
+    async def knows(self, mark: Mark) -> bool:
+        """Whether the cache has heard of everything that was committed before a token was given out."""
+        newest = await self._responses.newest()
+        return newest is not None and mark.is_reached_by(newest)
 
     async def look(
         self, prepared: PreparedOperation, execution: Execution, headers: "Headers", method: str, media_type: str

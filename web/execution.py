@@ -28,7 +28,10 @@ IS_AWAITABLE: Any = optimized_is_awaitable  # typed `bool` there, where graphql-
 
 
 class RequestFacts(msgspec.Struct, frozen=True):
-    """What the context of an operation is made from; `deadline` is in the event loop's time."""
+    """What the context of an operation is made from; `deadline` is in the event loop's time.
+
+    `past_cache`: nothing that the cache knows is new enough.
+    """
 
     headers: "Headers"
     request_id: str
@@ -36,6 +39,7 @@ class RequestFacts(msgspec.Struct, frozen=True):
     deadline: float
     operation_name: str | None
     operation_type: OperationType
+    past_cache: bool = False
 
 
 ContextFactory = Callable[[RequestFacts], Awaitable[object]]

@@ -19,6 +19,7 @@ from web.body import ClientGone, read_body
 from web.cache_report import is_wanted, may_see, with_touched
 from web.cached_execution import Asked, CachedExecution
 from web.client_watch import ClientWatch
+from web.consistency import mark_in, with_token
 from web.execution import ContextFactory, Execution, PreparedOperation, RequestFacts, request_error_status
 from web.graphql_request import GraphQLRequest, check_content_type, from_body, from_query_string
 from web.measured import operation_label
@@ -80,6 +81,7 @@ class GraphQLEndpoint:
                 prepared = self._prepared(await self._request(exchange), exchange)
                 if isinstance(prepared, Answer):
                     return prepared
+                await self._mind_token(prepared.request, exchange)
                 if prepared.operation.kind is OperationType.QUERY:
                     looked = await self._look(prepared, exchange)
                     if isinstance(looked, Answer):
@@ -95,9 +97,15 @@ class GraphQLEndpoint:
                 raise ClientGone from None
             raise self._too_late() from None
 
+    async def _mind_token(self, request: GraphQLRequest, exchange: "_Exchange") -> None:
+        """Pass the cache by when it has not heard of what the request's token stands for."""
+        mark = mark_in(exchange.headers, request)
+        if mark is not None and self._cached is not None:
+            exchange.past_cache = not await self._cached.knows(mark)
+
     async def _look(self, prepared: PreparedOperation, exchange: "_Exchange") -> Answer | Asked | None:
         """A kept answer comes so soon that the client's leaving need not be watched for."""
-        if self._cached is None:
+        if self._cached is None or exchange.past_cache:
             return None
         headers, method = exchange.headers, exchange.scope["method"]
         return await self._cached.look(prepared, self._execution, headers, method, exchange.media_type)
@@ -125,6 +133,7 @@ class GraphQLEndpoint:
             exchange.deadline,
             prepared.operation.name,
             prepared.operation.kind,
+            exchange.past_cache,
         )
 
         async def execute(context: object) -> Answer:
@@ -136,7 +145,7 @@ class GraphQLEndpoint:
         if self._cached and asked:
             return await self._cached.answer(asked, make_context, execute)
         context = await make_context()
-        answer = await execute(context)
+        answer = with_token(await execute(context), context)
         if is_wanted(exchange.headers) and isinstance(context, Context) and may_see(context):
             return with_touched(answer, context)
         return answer
@@ -194,12 +203,13 @@ class GraphQLEndpoint:
 class _Exchange:
     """One HTTP request on its way through the endpoint."""
 
-    __slots__ = ("acceptable", "deadline", "headers", "media_type", "receive", "record", "scope")
+    __slots__ = ("acceptable", "deadline", "headers", "media_type", "past_cache", "receive", "record", "scope")
 
     def __init__(self, scope: Scope, receive: Receive, deadline: float) -> None:
         self.scope = scope
         self.receive = receive
         self.deadline = deadline
+        self.past_cache = False
         self.headers = Headers(scope=scope)
         self.record: RequestRecord = record_of(scope)
         accepted = answer_type(self.headers.get("accept"))

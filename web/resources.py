@@ -8,6 +8,7 @@ import httpx2
 from starlette.applications import Starlette
 from starlette.routing import BaseRoute
 
+from cache.second_level import SecondLevelCache
 from cache.server import CacheUnreachable
 from domain.errors import Unavailable
 from domain.permission import Viewer
@@ -55,9 +56,11 @@ class Resources:
         self._client = httpx2.AsyncClient()
         self._tokens = open_tokens(settings)
         issuers = [Issuer(issuer.issuer, issuer.audience) for issuer in settings.auth.oidc_issuers]
-        self._authenticator = Authenticator(
-            self._tokens, self._accounts, issuers=OidcIssuers(issuers, self._client) if issuers else None, clock=clock
-        )
+        oidc = OidcIssuers(issuers, self._client) if issuers else None
+        self._authenticator = Authenticator(self._tokens, self._accounts, issuers=oidc, clock=clock)
+        self._no_cache = SecondLevelCache(None)
+        accounts = UserAccounts(self.database, self.cache, reads_cache=False)
+        self._authenticator_past_cache = Authenticator(self._tokens, accounts, issuers=oidc, clock=clock)
         self._responses = ResponseCache(self.cache, settings.cache.response_bytes, clock)
         self.popular = Popular()
         shadow_answers = ShadowAnswers(self.shadow, self._responses, self.database, clock)
@@ -116,9 +119,11 @@ class Resources:
 
     async def context(self, facts: RequestFacts) -> Context:
         """The context of one operation; raises Unauthenticated when a token is given that is not good."""
-        account = await self._authenticator.authenticate(facts.headers.get("authorization"))
+        authenticator = self._authenticator_past_cache if facts.past_cache else self._authenticator
+        account = await authenticator.authenticate(facts.headers.get("authorization"))
         viewer = await self._viewer(account) if isinstance(account, ViewerAccount) else None
-        loaders = Loaders(self.database, self.cache, self.shadow.consider)
+        cache = self._no_cache if facts.past_cache else self.cache
+        loaders = Loaders(self.database, cache, self.shadow.consider)
         return Context(
             self.database, self.cache, viewer, loaders=loaders, request_id=facts.request_id, clock=self._clock
         )

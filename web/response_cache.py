@@ -17,6 +17,7 @@ import orjson
 
 from cache.dependencies import Dependencies
 from cache.second_level import SecondLevelCache
+from domain.consistency import Position
 from domain.permission import Viewer
 from resolvers.consulted import facts_of
 from resolvers.context import Context
@@ -81,6 +82,10 @@ class ResponseCache:
 
     def __len__(self) -> int:
         return len(self._answers)
+
+    async def newest(self) -> Position | None:
+        """The newest position of PostgreSQL that the stamps know of."""
+        return await self._cache.newest()
 
     def operation_key(self, prepared: PreparedOperation, media_type: str) -> bytes:
         """What an operation is known by: its text, name and variables, and the form of the answer."""

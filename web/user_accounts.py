@@ -22,10 +22,13 @@ class ViewerAccount(Account, frozen=True):
 class UserAccounts:
     """The users of one installation."""
 
-    def __init__(self, database: Database, cache: SecondLevelCache, on_hits: OnHits | None = None) -> None:
+    def __init__(
+        self, database: Database, cache: SecondLevelCache, on_hits: OnHits | None = None, *, reads_cache: bool = True
+    ) -> None:
         self._database = database
         self._on_hits = on_hits
         self._cache = cache
+        self._read_cache = cache if reads_cache else SecondLevelCache(None)
 
     async def by_email(self, email: str) -> Account | None:
         """The account of an address, whatever its case."""
@@ -37,7 +40,7 @@ class UserAccounts:
 
     async def by_id(self, user_id: int) -> ViewerAccount | None:
         """The account of a user."""
-        loaders = Loaders(self._database, self._cache, self._on_hits)
+        loaders = Loaders(self._database, self._read_cache, self._on_hits)
         facts = await loaders.load(viewer_by_user, UserId(user_id))
         if facts is None:
             return None
