@@ -234,7 +234,7 @@ def drawn_url(databases: Databases) -> Any:
     databases.drop(url)
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 async def test_no_question_shows_too_few(databases: Databases, drawn_url: str, data: st.DataObject) -> None:
     company = data.draw(companies())

@@ -234,7 +234,7 @@ def drawn_url(databases: Databases) -> Any:
     databases.drop(url)
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 async def test_every_path_shows_whom_the_oracle_says(databases: Databases, drawn_url: str, data: st.DataObject) -> None:
     company = data.draw(companies())
