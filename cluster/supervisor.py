@@ -24,7 +24,7 @@ from cluster.process import Child, Role, reason_of_death
 from cluster.restarts import RestartBudget
 from cluster.systemd import notify
 from cluster.terminal import Terminal
-from web.settings import MOST_WORKERS, ClusterSettings
+from web.settings import MOST_WORKERS, ClusterSettings, usable_cores
 
 Prepare = Callable[[], Awaitable[Mapping[str, str]]]
 _PULSE_S: Final = 1.0
@@ -94,7 +94,8 @@ class Supervisor:
     # ------------------------------------------------------------------------------------------------ start and stop
 
     async def _start(self) -> None:
-        for slot in range(1, self._wanted_workers + 1):
+        # one processor is left to the preparation; the rest of the workers come once the first serves
+        for slot in range(1, min(self._wanted_workers, max(1, usable_cores() - 1)) + 1):
             await self._begin(self._worker, slot)
         self._environment = await self._prepare()
         listen(self._listener)
