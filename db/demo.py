@@ -1,6 +1,6 @@
 """The statements that fill a database with the demo company; what stands in it is drawn in ops/demo."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from itertools import islice
 from typing import Any, Final
@@ -69,6 +69,10 @@ _LOCK = Query("demo_lock", text("SELECT pg_advisory_xact_lock(:key)"))
 _TRY_LOCK = Query("demo_try_lock", text("SELECT pg_try_advisory_xact_lock(:key)"))
 _PARTITIONS = Query(
     "demo_partitions", text("SELECT make_partitions(:first, CAST(CAST(:last AS date) + interval '3 months' AS date))")
+)
+_PUNCH_NUMBERS = Query(
+    "demo_punch_numbers",
+    text("SELECT nextval(pg_get_serial_sequence('punch', 'id')) FROM generate_series(1, CAST(:count AS int))"),
 )
 _LEADERS = Query(
     "demo_leaders",
@@ -193,6 +197,11 @@ async def unsettled(connection: ReadConnection, now: datetime) -> set[EmployeeId
 async def user_employees(connection: ReadConnection) -> set[EmployeeId]:
     """The employees who can sign in."""
     return {EmployeeId(row[0]) for row in await connection.records(_USER_EMPLOYEES)}
+
+
+async def punch_numbers(connection: WriteConnection, count: int) -> Iterator[int]:
+    """Numbers for the ids of new punches."""
+    return iter([number for (number,) in await connection.records(_PUNCH_NUMBERS, count=count)])
 
 
 def _insert(table: str, columns: Sequence[str]) -> Query:

@@ -2,7 +2,7 @@
 
 import binascii
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import NewType
 
 import msgspec
@@ -24,6 +24,12 @@ LARGEST_KEY = 2**63 - 1
 
 PUNCH_NUMBERS = 2**40
 """How many punches a month has ids for; the month stands above, as `punch_id` of the migrations writes it."""
+
+
+def punch_id(punched_at: datetime, number: int) -> PunchId:
+    """The id of a punch of that instant, like `punch_id` of the migrations makes it of the next number."""
+    at = punched_at.astimezone(UTC)
+    return PunchId(((at.year - 2000) * 12 + at.month) * PUNCH_NUMBERS + number)
 
 
 def month_of_punch(punch_id: PunchId) -> tuple[date, date] | None:

@@ -21,6 +21,7 @@ from db.demo import (
     insert_rows,
     lock_demo,
     make_partitions,
+    punch_numbers,
     relax,
     unsettled,
     user_employees,
@@ -157,15 +158,17 @@ async def _fill_further(database: Database, extension: Extension, progress: Prog
 async def _fill_chunk(
     connection: WriteConnection, ids: list[EmployeeId], company: Company, extension: Extension, standing: Standing
 ) -> int:
-    rows: Rows = []
+    new: list[tuple[EmployeeId, RawPunch]] = []
     to_derive = standing.unsettled & set(ids)
     for facts in await employee_facts(connection, ids, *extension.days):
         someone = extension.plan.person(standing.organisation, facts.id)
         punches = _new_punches(someone, facts, company, extension, facts.id in standing.sign_in)
-        rows += named(PUNCH_COLUMNS, (punch_row(facts.id, punch) for punch in punches))
+        new += ((facts.id, punch) for punch in punches)
         if punches or _day_has_begun(facts, company, extension):
             to_derive.add(facts.id)
-    await insert_rows(connection, "punch", rows)
+    numbers = await punch_numbers(connection, len(new))
+    rows = (punch_row(employee_id, punch, number) for (employee_id, punch), number in zip(new, numbers, strict=True))
+    await insert_rows(connection, "punch", named(PUNCH_COLUMNS, rows))
     derivation = await derive_days(connection, to_derive, *extension.days, extension.now)
     return len(derivation.changes)
 

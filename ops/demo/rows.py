@@ -9,7 +9,7 @@ import msgspec
 from domain.attendance.calendar import Assignment, RosterEntry
 from domain.attendance.work_days import Leave, Posting, RuleVersion
 from domain.enums import RequestStatus
-from domain.ids import EmployeeId, ShiftId
+from domain.ids import EmployeeId, ShiftId, punch_id
 from ops.demo.company import Blueprint, Member, all_holidays, company_facts, years_of
 from ops.demo.holidays import Holiday
 from ops.demo.organisation import Unit
@@ -29,7 +29,7 @@ LEAVE_COLUMNS: Final = (
     "employee_id", "leave_type_id", "start_date", "end_date", "start_half", "end_half", "reason", "status", "created_at"
 )  # fmt: skip
 PUNCH_COLUMNS: Final = (
-    "employee_id", "punched_at", "direction", "source", "device_id", "latitude", "longitude", "outside_geofence"
+    "id", "employee_id", "punched_at", "direction", "source", "device_id", "latitude", "longitude", "outside_geofence"
 )  # fmt: skip
 
 
@@ -84,8 +84,10 @@ def employee_row(person: Person) -> dict[str, Any]:
     }
 
 
-def member_rows(members: Sequence[Member]) -> Iterator[tuple[str, Sequence[str], Iterator[tuple[Any, ...]]]]:
-    """(table, columns, rows) of what belongs to some employees, days aside."""
+def member_rows(
+    members: Sequence[Member], numbers: Iterator[int]
+) -> Iterator[tuple[str, Sequence[str], Iterator[tuple[Any, ...]]]]:
+    """(table, columns, rows) of what belongs to some employees, days aside; `numbers` are for their punches."""
     yield (
         "employee_posting",
         POSTING_COLUMNS,
@@ -106,7 +108,11 @@ def member_rows(members: Sequence[Member]) -> Iterator[tuple[str, Sequence[str],
         LEAVE_COLUMNS,
         (leave_row(one.facts.id, leave) for one in members for leave in one.facts.leaves),
     )
-    yield "punch", PUNCH_COLUMNS, (punch_row(one.facts.id, punch) for one in members for punch in one.punches)
+    yield (
+        "punch",
+        PUNCH_COLUMNS,
+        (punch_row(one.facts.id, punch, next(numbers)) for one in members for punch in one.punches),
+    )
 
 
 def named(columns: Sequence[str], rows: Iterable[tuple[Any, ...]]) -> Rows:
@@ -135,9 +141,9 @@ def leave_row(employee_id: EmployeeId, leave: Leave) -> tuple[Any, ...]:
     return (employee_id, *msgspec.structs.astuple(leave), reason_of(leave), RequestStatus.APPROVED, asked_at)
 
 
-def punch_row(employee_id: EmployeeId, punch: RawPunch) -> tuple[Any, ...]:
+def punch_row(employee_id: EmployeeId, punch: RawPunch, number: int) -> tuple[Any, ...]:
     """A row of punch."""
-    return (employee_id, *msgspec.structs.astuple(punch))
+    return (punch_id(punch.at, number), employee_id, *msgspec.structs.astuple(punch))
 
 
 def _department(unit: Unit) -> dict[str, Any]:

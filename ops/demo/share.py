@@ -19,7 +19,7 @@ import msgspec
 
 from db.database import Database, PoolLimits
 from db.days import DAY_COLUMNS, day_tuple
-from db.demo import relax
+from db.demo import punch_numbers, relax
 from domain.errors import RollcallError
 from domain.ids import EmployeeId
 from ops.demo.company import Blueprint, company_facts, derived_days, member
@@ -76,7 +76,8 @@ async def write_share(database: Database, share: Share, advanced: Callable[[int]
             members.append(member(share.plan, company, someone, share.now, absent_on))
         async with database.transaction() as connection:
             await relax(connection)
-            for table, columns, rows in member_rows(members):
+            new = await punch_numbers(connection, sum(len(one.punches) for one in members))
+            for table, columns, rows in member_rows(members, new):
                 await connection.copy(table, columns, rows)
             days = (
                 day_tuple(one.facts.id, day)

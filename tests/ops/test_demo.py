@@ -290,6 +290,14 @@ async def test_new_rows_get_numbers_of_their_own(filled: Database) -> None:
     assert await rows(filled, "SELECT max(id) FROM app_user") == [(len(DEMO_USERS) + 1,)]
 
 
+async def test_the_id_of_every_punch_tells_its_month(filled: Database) -> None:
+    await bring_up_to_date(filled, NOW + timedelta(days=3), lambda done, total: None)
+    wrong = "count(*) FILTER (WHERE p.id >> 40 <> punch_id(p.punched_at) >> 40)"
+    [(count, numbers, others)] = await rows(filled, f"SELECT count(*), count(DISTINCT p.id), {wrong} FROM punch p")
+    assert (numbers, others) == (count, 0)
+    assert count > 1_000
+
+
 async def test_an_older_company_is_brought_up_to_the_present_once(filled: Database) -> None:
     later = NOW + timedelta(days=3, hours=5)
     told = []
