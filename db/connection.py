@@ -10,6 +10,7 @@ import time
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final, TypeVar
+from urllib.parse import quote
 
 import asyncpg
 import msgspec
@@ -19,10 +20,10 @@ from sqlalchemy.sql import ClauseElement
 from sqlalchemy.sql.compiler import SQLCompiler
 
 from db.errors import translated
+from db.statement_log import statement_log
 from domain.consistency import Position
 from telemetry.counters import count
 from telemetry.recording import record_sql
-from telemetry.requests import observe_statement
 
 R = TypeVar("R")
 DIALECT: Final = asyncpg_dialect()  # type: ignore[no-untyped-call]
@@ -35,7 +36,11 @@ POSITION_COLUMNS: Final = """cache_server(),
 
 
 class Query:
-    """A statement compiled once, with a name for statistics; parameters are given by name."""
+    """A statement compiled once, with a name for statistics; parameters are given by name.
+
+    Its text ends with a comment that tells its name wherever PostgreSQL shows it, in the form of sqlcommenter. What
+    changes from request to request is not in it: each session prepares a statement once.
+    """
 
     __slots__ = ("_names", "_static", "name", "sql")
 
@@ -44,7 +49,7 @@ class Query:
         compiled = statement.compile(dialect=DIALECT, compile_kwargs={"render_postcompile": True})
         assert isinstance(compiled, SQLCompiler)
         self.name = name
-        self.sql = str(compiled)
+        self.sql = f"{compiled} /*application='rollcall',statement='{quote(name, safe='')}'*/"
         self._names: Sequence[str] = compiled.positiontup or ()
         self._static: Mapping[str, Any] = {key: value for key, value in compiled.params.items() if value is not None}
 
@@ -57,16 +62,18 @@ class Query:
 class _Timed:
     """Records how long a statement took; a class, since a generator would cost four times as much."""
 
-    __slots__ = ("_name", "_started")
+    __slots__ = ("_arguments", "_query", "_started")
 
-    def __init__(self, query: Query) -> None:
-        self._name = query.name
+    def __init__(self, query: Query, arguments: Sequence[Any]) -> None:
+        self._query = query
+        self._arguments = arguments
 
     def __enter__(self) -> None:
         self._started = time.perf_counter()
 
     def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
-        observe_statement(self._name, time.perf_counter() - self._started, failed=error is not None)
+        seconds = time.perf_counter() - self._started
+        statement_log.note(self._query.name, self._query.sql, self._arguments, seconds, error is not None)
 
 
 class ReadConnection:
@@ -101,9 +108,10 @@ class ReadConnection:
         record_sql(query.name)
         count("sql_statements", query.name)
         async with self._turn:
+            arguments = query.arguments(parameters)
             try:
-                with _Timed(query):
-                    return await self._driver.fetch(query.sql, *query.arguments(parameters))
+                with _Timed(query, arguments):
+                    return await self._driver.fetch(query.sql, *arguments)
             except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError) as error:
                 raise translated(error) from error
 
@@ -128,9 +136,10 @@ class WriteConnection(ReadConnection):
         record_sql(query.name)
         count("sql_statements", query.name)
         async with self._turn:
+            arguments = query.arguments(parameters)
             try:
-                with _Timed(query):
-                    status = await self._driver.execute(query.sql, *query.arguments(parameters))
+                with _Timed(query, arguments):
+                    status = await self._driver.execute(query.sql, *arguments)
             except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError) as error:
                 raise translated(error) from error
         affected = status.rpartition(" ")[2]

@@ -6,7 +6,8 @@ errors are handled here, once.
 
 import asyncio
 import hashlib
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any, Final, Generic, TypeVar, cast
@@ -28,6 +29,7 @@ from loaders.routing import looked_up
 from loaders.sharing import Loaded, shared, together
 from telemetry.counters import count
 from telemetry.recording import record_batch
+from telemetry.requests import current_loader
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -210,7 +212,8 @@ async def fetched(connection: ReadConnection, wanted: Wanted) -> Found:
     batches = list(wanted)
     joined = batches[0].joined
     if joined is not None and len(batches) > 1 and all(len(keys) <= b.most_keys for b, keys in wanted.items()):
-        rows = await joined.fetch(connection, {batch.policy.namespace: keys for batch, keys in wanted.items()})
+        with _sending("+".join(batch.policy.namespace for batch in batches)):
+            rows = await joined.fetch(connection, {batch.policy.namespace: keys for batch, keys in wanted.items()})
         return {b: {key: rows[b.policy.namespace].get(key, b.absent) for key in keys} for b, keys in wanted.items()}
     return {batch: await _fetched(connection, batch, keys) for batch, keys in wanted.items()}
 
@@ -221,9 +224,20 @@ async def _fetched(connection: ReadConnection, batch: Batch[K, V], keys: Sequenc
         count("batch_splits", batch.policy.namespace)
     for start in range(0, len(keys), batch.most_keys):
         chunk = keys[start : start + batch.most_keys]
-        loaded = await batch.fetch(connection, chunk)
+        with _sending(batch.policy.namespace):
+            loaded = await batch.fetch(connection, chunk)
         found |= {key: loaded.get(key, batch.absent) for key in chunk}
     return found
+
+
+@contextmanager
+def _sending(loader: str) -> Iterator[None]:
+    """Say of the statements within which lookup sends them."""
+    token = current_loader.set(loader)
+    try:
+        yield
+    finally:
+        current_loader.reset(token)
 
 
 class _Loader(DataLoader[Any, Any]):

@@ -4,7 +4,7 @@ from collections import defaultdict
 
 from telemetry.counters import counters
 from telemetry.gauges import gauges
-from telemetry.requests import operations, slow, statements
+from telemetry.requests import operations, senders, slow, statements
 
 
 def sums() -> dict[str, object]:
@@ -12,7 +12,12 @@ def sums() -> dict[str, object]:
     by_name: defaultdict[str, dict[str, int]] = defaultdict(dict)
     for (name, label), amount in counters.copy().items():
         by_name[name][label] = amount
-    return {"counters": by_name, "operations": operations.sums(), "statements": statements.sums()}
+    return {
+        "counters": by_name,
+        "operations": operations.sums(),
+        "statements": statements.sums(),
+        "senders": senders.sums(),
+    }
 
 
 def moment() -> dict[str, object]:

@@ -6,12 +6,18 @@ from contextvars import ContextVar
 from datetime import timedelta
 from typing import Final, NamedTuple
 
+from telemetry.senders import Senders
 from telemetry.timings import Timings
 
 operations: Final = Timings(most_names=60)
 statements: Final = Timings(most_names=200)
+senders: Final = Senders(most=300)  # a worker reports them every second, some 60 bytes each
 current_operation: Final[ContextVar[str]] = ContextVar("current_operation", default="")
 """Which operation a statement is sent for; of requests that share a batch the one that began it."""
+current_loader: Final[ContextVar[str]] = ContextVar("current_loader", default="")
+"""Which lookup a statement is sent for."""
+current_request: Final[ContextVar[str]] = ContextVar("current_request", default="")
+"""The id of the request that a statement is sent for."""
 
 MOST_SLOW: Final = 20
 
@@ -24,6 +30,7 @@ class SlowStatement(NamedTuple):
     name: str
     ms: float
     operation: str
+    loader: str = ""
 
 
 class SlowLog:
@@ -37,9 +44,8 @@ class SlowLog:
     def note(self, name: str, seconds: float) -> None:
         """Remember a slow statement."""
         self.seen += 1
-        self.latest.append(
-            SlowStatement(self.seen, time.time(), name, round(seconds * 1e3, 1), current_operation.get())
-        )
+        operation, loader = current_operation.get(), current_loader.get()
+        self.latest.append(SlowStatement(self.seen, time.time(), name, round(seconds * 1e3, 1), operation, loader))
 
 
 slow: Final = SlowLog()
@@ -48,5 +54,6 @@ slow: Final = SlowLog()
 def observe_statement(name: str, seconds: float, failed: bool = False) -> None:
     """A statement was answered, or failed."""
     statements.add(name, seconds, failed)
+    senders.add(name, current_operation.get(), current_loader.get())
     if seconds > slow.threshold_s:
         slow.note(name, seconds)

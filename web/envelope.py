@@ -7,6 +7,7 @@ import msgspec
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from telemetry.requests import current_request
 from web.body import ClientGone, limited
 from web.measured import measure
 from web.request_record import KEY, RequestRecord, new_record
@@ -37,6 +38,7 @@ class Envelope:
             await self._app(scope, receive, send)
             return
         record = scope[KEY] = new_record(scope["headers"])
+        current_request.set(record.request_id)
         started = time.perf_counter()
 
         async def send_labelled(message: Message) -> None:

@@ -20,7 +20,7 @@ from tests.coherence.worker import Worker
 from tests.kit.sequencer import Sequencer, within
 
 BY_ID = b"FROM employee e"
-ASLEEP = "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query = 'SELECT pg_sleep(60)'"
+ASLEEP = "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE 'SELECT pg_sleep(60) /*%'"
 
 
 @pytest.fixture

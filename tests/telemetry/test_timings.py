@@ -55,4 +55,4 @@ def test_latest_slow_statements_are_remembered_with_their_operation() -> None:
         current_operation.reset(token)
     assert log.seen == MOST_SLOW + 5
     assert [statement.number for statement in log.latest] == list(range(6, MOST_SLOW + 6))
-    assert log.latest[0][2:] == ("statement_5", 500.0, "query Today")
+    assert log.latest[0][2:] == ("statement_5", 500.0, "query Today", "")
