@@ -86,6 +86,7 @@ class _Collector(Collector):
         total = self._observatory.total
         yield from _timings(total.get("operations", {}))
         yield from _statements(total.get("statements", {}))
+        yield from _pauses(total)
         counters = total.get("counters", {})
         for name, (label, about) in COUNTERS.items():
             yield _counter(name, about, label, counters.get(name, {} if label else {"": 0}))
@@ -156,6 +157,17 @@ def _statements(statements: Mapping[str, Any]) -> Iterator[Metric]:
         seconds.add_metric([name], timing["seconds"])
         errors.add_metric([name], timing["errors"])
     return iter((seconds, errors))
+
+
+def _pauses(total: Mapping[str, Any]) -> Iterator[Metric]:
+    about = {
+        "gc_pause_seconds": ("collections", "generation", "Time that workers stood still to collect garbage."),
+        "wait_seconds": ("waits", "for", "Time that requests waited for what others held: a connection of the pool."),
+    }
+    for name, (kind, label, text) in about.items():
+        yield _counter(name, text, label, {of: timing["seconds"] for of, timing in total.get(kind, {}).items()})
+        numbers = {of: timing["count"] for of, timing in total.get(kind, {}).items()}
+        yield _counter(name.removesuffix("_seconds") + "s", f"{text} How often.", label, numbers)
 
 
 def _cumulative(buckets: Mapping[str, float]) -> list[tuple[str, float]]:

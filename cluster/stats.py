@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any, Final
 
 from cluster.observatory import RECENT, WINDOW, Observatory
+from cluster.pressure import load, pressure
 from telemetry.histogram import percentile_s
 
 SILENT: Final = timedelta(seconds=5)
@@ -44,6 +45,7 @@ def stats(observatory: Observatory) -> dict[str, Any]:
         "cache": cache_figures(total, window) | _cache_now(observatory.servers),
         "statements": _timings(total, window, window_s, "statements"),
         "slow_statements": list(observatory.slow)[-20:],
+        "pressure": pressure(observatory),
         "lives": snapshot["lives"],
         "versions": observatory.versions,
         **observatory.servers,
@@ -60,6 +62,7 @@ def point(observatory: Observatory) -> dict[str, Any]:
         "errors_per_s": _rate(sum(timing["errors"] for timing in counted), window_s),
         **_percentiles(_buckets(window.get("operations", {}))),
         "lag_ms": max((worker.get("event_loop_lag_ms", 0) for worker in observatory.workers), default=0),
+        **load(observatory),
         "hit_rate": {name: found["hit_rate"] for name, found in cache_figures(window, window)["loaders"].items()},
     }
 

@@ -107,6 +107,9 @@ def status_app(desk: Desk, hosts: Sequence[str]) -> Starlette:
     async def show_stats(_: Request) -> Response:
         return _json(stats(observatory))
 
+    async def show_history(_: Request) -> Response:
+        return _json(list(observatory.points))
+
     async def metrics(_: Request) -> Response:
         return Response(exposition(observatory), headers=HEADERS, media_type="text/plain; version=0.0.4")
 
@@ -131,6 +134,7 @@ def status_app(desk: Desk, hosts: Sequence[str]) -> Starlette:
         routes=[
             Route("/cluster/health", show_health),
             Route("/cluster/stats", show_stats),
+            Route("/cluster/history", show_history),
             Route("/cluster/restart", restart, methods=["POST"]),
             Route("/cluster/scale", scale, methods=["POST"]),
             Route("/metrics", metrics),

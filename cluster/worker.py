@@ -19,6 +19,7 @@ from cluster.drain import Application, Drain
 from cluster.http2 import polite_http2
 from cluster.vitals import beat, vitals
 from domain.errors import RollcallError
+from telemetry.garbage import watch_collections
 from web.settings import ClusterSettings, Settings
 
 
@@ -84,6 +85,7 @@ async def settled(drain: Drain) -> None:
 def collect_garbage_rarely() -> None:
     """Collect after 100,000 new objects and not 700: an answer of thousands of rows spent 30-45 % of its time on it."""
     gc.set_threshold(100_000, 50, 50)
+    watch_collections()
 
 
 async def _report(drain: Drain, report: Report) -> None:

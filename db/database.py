@@ -19,6 +19,7 @@ from db.errors import LOST, Unreachable, translated
 from db.replicas import Replicas
 from domain.errors import Unavailable
 from telemetry.counters import count
+from telemetry.waits import waits
 
 AWAY_S: Final = 0.5
 _ALIVE: Final = Query("alive", text("SELECT 1"))
@@ -148,6 +149,7 @@ class Database:
             await connection.close()
 
     async def _checked_out(self, engine: AsyncEngine) -> AsyncConnection:
+        began_s = time.perf_counter() if _is_lent_out(engine) else None
         try:
             return await engine.connect()
         except PoolTimeoutError:
@@ -156,6 +158,14 @@ class Database:
         except (DBAPIError, asyncpg.PostgresError, asyncpg.InternalClientError, OSError, TimeoutError) as error:
             self._away_until_s = time.monotonic() + AWAY_S
             raise Unreachable("the database cannot be reached now") from error
+        finally:
+            if began_s is not None:
+                waits.add("db_pool", time.perf_counter() - began_s)
+
+
+def _is_lent_out(engine: AsyncEngine) -> bool:
+    pool = engine.sync_engine.pool
+    return isinstance(pool, QueuePool) and pool.checkedout() >= pool.size()
 
 
 def _refuse_closed(connection: Any, _record: object, _proxy: object) -> None:

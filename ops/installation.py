@@ -26,6 +26,7 @@ class Installation:
         self._database = Database(url, PoolLimits(size=1), application="rollcall status") if url else None
         self._redis = self._open(redis_url) if redis_url and settings.cache.enabled else None
         self._oldest: tuple[int, float] | None = None
+        self._redis_used: tuple[float, float] | None = None
 
     def _open(self, url: str) -> Redis:
         options, _ = ways_to(url, self._prefix, self._redis_timeout_s / 2)
@@ -105,8 +106,18 @@ class Installation:
             "max_memory_policy": info.get("maxmemory_policy", ""),
             "evicted_keys": info.get("evicted_keys", 0),
             "clients": info.get("connected_clients", 0),
+            "cpu": self._redis_cpu(info),
             "fence_s": max(fence_ms, 0) / 1000,
         }
+
+    def _redis_cpu(self, info: Mapping[str, Any]) -> float | None:
+        """How much of a processor Redis has used since it was last asked."""
+        before, self._redis_used = self._redis_used, (
+            time.monotonic(), info.get("used_cpu_user", 0.0) + info.get("used_cpu_sys", 0.0)
+        )  # fmt: skip
+        if before is None or self._redis_used[1] < before[1]:
+            return None
+        return round((self._redis_used[1] - before[1]) / max(self._redis_used[0] - before[0], 0.001), 3)
 
     async def clock_differences_s(self) -> dict[str, float]:
         """How far the clock of each server that answers is ahead of ours."""

@@ -6,6 +6,7 @@ from contextvars import ContextVar
 from datetime import timedelta
 from typing import Final, NamedTuple
 
+from telemetry.executions import note_sent
 from telemetry.senders import Senders
 from telemetry.timings import Timings
 
@@ -55,5 +56,6 @@ def observe_statement(name: str, seconds: float, failed: bool = False) -> None:
     """A statement was answered, or failed."""
     statements.add(name, seconds, failed)
     senders.add(name, current_operation.get(), current_loader.get())
+    note_sent(name, seconds)
     if seconds > slow.threshold_s:
         slow.note(name, seconds)

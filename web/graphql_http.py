@@ -13,6 +13,7 @@ from starlette.types import Receive, Scope, Send
 
 from domain.errors import ClientError, Unavailable, UserProblem
 from resolvers.context import Context
+from telemetry.executions import executing
 from telemetry.requests import current_operation
 from web.answers import Answer, masked, refusal, refusal_of
 from web.body import ClientGone, read_body
@@ -137,7 +138,8 @@ class GraphQLEndpoint:
         )
 
         async def execute(context: object) -> Answer:
-            return await self._execution.run(prepared, context, exchange.media_type, exchange.record.request_id)
+            with executing(current_operation.get()):
+                return await self._execution.run(prepared, context, exchange.media_type, exchange.record.request_id)
 
         async def make_context() -> object:
             return await self._context_factory(facts)
