@@ -65,6 +65,7 @@ class Keeper:
     def start(self) -> None:
         """Make the cluster if there is none, start both servers and wait until they answer."""
         self._initialise()
+        self._wait_for_predecessor()
         self.postgres, self.valkey = self._start_postgres(), self._start_valkey()
         deadline = time.monotonic() + START_LIMIT_S
         while not self._ready():
@@ -80,6 +81,18 @@ class Keeper:
                 )
             time.sleep(0.01)
         self._bootstrap()
+
+    def _wait_for_predecessor(self) -> None:
+        """Give the PostgreSQL of a keeper that was killed the time to shut down."""
+        deadline = time.monotonic() + STOP_LIMIT_S
+        while self._predecessor_lives() and time.monotonic() < deadline:
+            time.sleep(0.02)
+
+    def _predecessor_lives(self) -> bool:
+        with contextlib.suppress(OSError, IndexError):
+            pid = (self.pgdata / "postmaster.pid").read_text().split()[0]
+            return os.fsencode(self.pgdata) in Path(f"/proc/{pid}/cmdline").read_bytes()
+        return False
 
     def _last_words(self, log: str) -> str:
         lines = (self.data / log).read_text(errors="replace").strip().splitlines() or ["it said nothing"]

@@ -4,9 +4,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import asyncpg
+import psutil
 import pytest
 import redis
 
@@ -86,3 +88,33 @@ def test_a_server_that_does_not_start_is_named_with_its_last_words(tmp_path: Pat
     wanted = r"^the private PostgreSQL did not start: .*nonsense.* \(log: .*\)$"
     with pytest.raises(EmbeddedServerError, match=wanted), lease(tmp_path, postgres_settings={"nonsense": "1"}):
         raise AssertionError("no lease can be had here")
+
+
+def test_a_start_waits_for_the_postgresql_of_a_killed_keeper(tmp_path: Path) -> None:
+    code = (
+        "import sys, pathlib; from db.embedded import lease\n"
+        "with lease(pathlib.Path(sys.argv[1])) as s:\n"
+        "    print(s.postgres_pid, flush=True); sys.stdin.read()"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path)]
+    with subprocess.Popen(command, cwd=CHECKOUT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
+        postgres = psutil.Process(int(holder.stdout.readline()))
+        postgres.suspend()  # it takes its time to shut down
+        keeper = postgres.parent()
+        assert keeper is not None
+        keeper.kill()
+        holder.kill()
+    with ThreadPoolExecutor(1) as beside:
+        again = beside.submit(held_once, tmp_path)
+        until(lambda: (tmp_path / "run").read_text() not in ("", socket_folder_of(postgres)))
+        postgres.resume()
+        assert again.result(30) != postgres.pid
+
+
+def held_once(data: Path) -> int:
+    with lease(data) as servers:
+        return servers.postgres_pid
+
+
+def socket_folder_of(postgres: psutil.Process) -> str:
+    return next(part.split("=")[1] for part in postgres.cmdline() if part.startswith("unix_socket_directories="))
