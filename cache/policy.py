@@ -36,6 +36,11 @@ class Policy(Generic[K, V_co]):
         """Whether making a value costs more than waiting for another who makes it; a row by its id does not."""
         return self.kind in ("list", "aggregate")
 
+    @property
+    def renews_early(self) -> bool:
+        """Whether an entry is made anew shortly before its life ends, while it is still served."""
+        return self.kind == "aggregate"
+
     def follow(self, *, code: str, declaration: str) -> None:
         """`code` makes the values; `declaration` is what the tags are from, and what the database's must be from."""
         self.prefix = f"{self.namespace}@{self._shape}.{code}:"

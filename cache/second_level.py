@@ -10,10 +10,10 @@ it is a miss and a counter.
 """
 
 import asyncio
-import random
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from contextlib import suppress
+from contextvars import Context
 from copy import copy
 from datetime import timedelta
 from types import MappingProxyType
@@ -21,6 +21,9 @@ from typing import Any, Final, Generic, TypeVar
 
 import msgspec
 
+from cache.breaker import BreakerOpen
+from cache.fence import Fence, is_ours
+from cache.filling import fill_command
 from cache.flights import Flights
 from cache.leases import Lease, Leases
 from cache.policy import Policy, encode
@@ -38,7 +41,6 @@ HOLD_LIFE: Final = timedelta(seconds=10)
 STAMP_LIFE: Final = timedelta(hours=24)
 ENTRY_LIFE: Final = timedelta(hours=1)
 HELD: Final = b"!"
-JITTER: Final = 0.1
 MOST_RESTAMPED: Final = 1_000
 NO_LEASE: Final = Lease("", ())
 
@@ -53,30 +55,15 @@ class Ticket(msgspec.Struct):
     stamps: dict[str, bytes | None]
 
 
-class Fence(msgspec.Struct, frozen=True):
-    """The lease on the whole cache: of which Redis, epoch and declaration of tags.
-
-    `from_ms` is that Redis's clock from before the outbox was read; from there its life is counted.
-    """
-
-    run_id: str
-    epoch: int
-    declaration: str
-    from_ms: int
-
-    @property
-    def value(self) -> str:
-        """What stands in Redis."""
-        return f"{self.run_id}.{self.epoch}.{self.declaration}"
-
-
 class Reading(Generic[K, V]):
     """What the cache knows of some keys; `ticket` is None when what is loaded now must not be stored.
 
+    `early` are hits that should be made anew, since their life is about to end; `bypass` is why nothing was looked at,
+    `held` how many misses must not be stored because a write of them is under way.
     `needed` is what a replica must have to be asked for the misses, None when that is not known for certain.
     """
 
-    __slots__ = ("hits", "misses", "needed", "ticket")
+    __slots__ = ("bypass", "early", "held", "hits", "misses", "needed", "ticket")
 
     def __init__(
         self, hits: dict[K, V | None], misses: list[K], ticket: Ticket | None, needed: Needed | None = None
@@ -85,6 +72,14 @@ class Reading(Generic[K, V]):
         self.misses = misses
         self.ticket = ticket
         self.needed = needed
+        self.early: list[K] = []
+        self.bypass = ""
+        self.held = 0
+
+    def bypasses(self) -> list[tuple[str, int]]:
+        """Why keys went past the cache, and how many."""
+        found = [(self.bypass, len(self.misses)), ("held", self.held)]
+        return [(reason, number) for reason, number in found if reason and number]
 
     def only(self, misses: list[K]) -> "Reading[K, V]":
         """The same reading with no hits and fewer misses."""
@@ -114,6 +109,7 @@ class SecondLevelCache:
         self._last_fence: bytes | None = None
         self.stamp_prefix = f"{prefix}:s:"
         self.entry_prefix = f"{prefix}:e:"
+        self._mark = f"{prefix}:a:"
         self._tick = TickReader(server) if server else None
         self._fills: set[asyncio.Task[None]] = set()
         self.flights = Flights()
@@ -130,18 +126,20 @@ class SecondLevelCache:
         wanted = list(dict.fromkeys(tag for of_key in tags.values() for tag in of_key))
         names = [self.fence_name, self.newest_name, *(self.stamp_prefix + tag for tag in wanted)]
         names += [self.entry_prefix + policy.entry_name(key) for key in keys]
+        if policy.renews_early:
+            names += [self._mark + policy.entry_name(key) for key in keys]
         try:
             run_id, values = await self._tick.read(names)
-        except CacheUnreachable:
-            return self._nothing(keys, "unreachable")
+        except CacheUnreachable as error:
+            return self._nothing(keys, "breaker" if isinstance(error.__cause__, BreakerOpen) else "unreachable")
         fence, entries = values[0], values[2 + len(wanted) :]
         stamps = dict(zip(wanted, values[2:], strict=False))
-        if fence is None or not _is_ours(fence, run_id, policy.declaration):
+        if fence is None or not is_ours(fence, run_id, policy.declaration):
             return self._nothing(keys, "fenced", self._needed(run_id, values[1], self._last_fence, stamps))
         self._last_fence = fence
         hits: dict[K, V | None] = {}
         misses: list[K] = []
-        for key, entry in zip(keys, entries, strict=True):
+        for key, entry in zip(keys, entries, strict=False):
             try:
                 payload = _payload(entry, fence, [stamps[tag] for tag in tags[key]])
                 if payload is None:
@@ -155,7 +153,14 @@ class SecondLevelCache:
         count("cache_misses", policy.namespace, len(misses))
         if misses:
             await self._claim(stamps, {tag for key in misses for tag in tags[key]})
-        return Reading(hits, misses, Ticket(fence, stamps), self._needed(run_id, values[1], fence, stamps))
+        reading = Reading(hits, misses, Ticket(fence, stamps), self._needed(run_id, values[1], fence, stamps))
+        reading.held = sum(any(HELD in (stamps[tag] or b"") for tag in tags[key]) for key in misses)
+        count("cache_bypasses", "held", reading.held)
+        if policy.renews_early:
+            reading.early = [
+                k for k, mark in zip(keys, entries[len(keys) :], strict=True) if mark is None and k in hits
+            ]
+        return reading
 
     async def unchanged(self, fence: bytes, stamps: Mapping[str, bytes]) -> bool:
         """Whether the fence and every one of these stamps is as it was: then what rests on them is as it was."""
@@ -208,7 +213,9 @@ class SecondLevelCache:
 
     def _nothing(self, keys: Sequence[K], reason: str, needed: Needed | None = None) -> Reading[K, V]:
         count("cache_bypasses", reason, len(keys))
-        return Reading({}, list(keys), None, needed)
+        reading: Reading[K, V] = Reading({}, list(keys), None, needed)
+        reading.bypass = reason
+        return reading
 
     async def _claim(self, stamps: dict[str, bytes | None], tags: set[str]) -> None:
         """Give tags without a stamp a fresh one before the database is read: absence is never a version."""
@@ -236,12 +243,23 @@ class SecondLevelCache:
         return found
 
     def fill_later(
-        self, policy: Policy[K, V], ticket: Ticket | None, values: Mapping[K, V | None], lease: Lease = NO_LEASE
+        self,
+        policy: Policy[K, V],
+        ticket: Ticket | None,
+        values: Mapping[K, V | None],
+        lease: Lease = NO_LEASE,
+        cost: timedelta = timedelta(),
     ) -> None:
-        """Store what was loaded with a ticket, off the reply path; then the lease is given back."""
-        if self.server is None or not ((ticket and values) or lease.names):
-            return
-        task = asyncio.get_running_loop().create_task(self._fill(policy, ticket, values, lease))
+        """Store what was loaded with a ticket, off the reply path; then the lease is given back.
+
+        `cost` is how long it took to load: the dearer, the earlier it is made anew.
+        """
+        if self.server is not None and ((ticket and values) or lease.names):
+            self.later(self._fill(policy, ticket, values, lease, cost))
+
+    def later(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do something off the reply path that storing belongs to; of no request, also where statements are counted."""
+        task = asyncio.get_running_loop().create_task(work, context=Context())
         self._fills.add(task)
         task.add_done_callback(self._fills.discard)
 
@@ -251,27 +269,32 @@ class SecondLevelCache:
             await asyncio.gather(*self._fills, return_exceptions=True)
 
     async def _fill(
-        self, policy: Policy[K, V], ticket: Ticket | None, values: Mapping[K, V | None], lease: Lease
+        self,
+        policy: Policy[K, V],
+        ticket: Ticket | None,
+        values: Mapping[K, V | None],
+        lease: Lease,
+        cost: timedelta,
     ) -> None:
-        names: list[str] = []
-        arguments: list[Any] = []
-        life_ms = _ms(self._life_by_kind.get(policy.kind, ENTRY_LIFE))
+        entries: dict[str, bytes] = {}
+        marks: dict[str, str] = {}
         for key, value in values.items():
             stamps = _storable(ticket, policy.tags(key)) if ticket else None
-            if ticket is None or stamps is None:
-                continue
-            names.append(self.entry_prefix + policy.entry_name(key))
-            arguments.append(round(life_ms * random.uniform(1 - JITTER, 1 + JITTER)))  # noqa: S311
-            content = msgspec.Raw(encode(value)), msgspec.Raw(encode(key))
-            arguments.append(encode((ticket.fence, stamps, *content)))
-        if not names and not lease.names:
+            if ticket is not None and stamps is not None:
+                name = policy.entry_name(key)
+                content = msgspec.Raw(encode(value)), msgspec.Raw(encode(key))
+                entries[self.entry_prefix + name] = encode((ticket.fence, stamps, *content))
+                if policy.renews_early:
+                    marks[self.entry_prefix + name] = self._mark + name
+        if not entries and not lease.names:
             return
         assert self.server is not None
         try:
-            await self.server.run("fill", [*names, *lease.names], [len(names), lease.token, *arguments])
-            count("cache_fills", policy.namespace, len(names))
+            life = self._life_by_kind.get(policy.kind, ENTRY_LIFE)
+            await self.server.run("fill", *fill_command(entries, life, marks, cost, lease))
+            count("cache_fills", policy.namespace, len(entries))
         except CacheUnreachable:
-            count("cache_bypasses", "unfilled", len(names))
+            count("cache_bypasses", "unfilled", len(entries))
 
     # ------------------------------------------------------------------------------------------------------- writing
 
@@ -345,11 +368,6 @@ class SecondLevelCache:
         await self.settle()
         if self.server is not None:
             await self.server.close()
-
-
-def _is_ours(fence: bytes, run_id: str, declaration: str) -> bool:
-    """Was the fence made on the server that showed it, for triggers that touch the tags that we depend on?"""
-    return fence.startswith(f"{run_id}.".encode()) and fence.endswith(f".{declaration}".encode())
 
 
 def _storable(ticket: Ticket, tags: Sequence[str]) -> list[bytes] | None:

@@ -25,6 +25,12 @@ COUNTERS: Final = {
     "cache_failures": ("error", "Redis commands that failed."),
     "cache_undecodable": ("loader", "Entries that could not be read and counted as misses."),
     "cache_fills": ("loader", "Entries stored."),
+    "cache_shared": (
+        "loader",
+        "Keys that a request got from a statement which another request of its worker had begun.",
+    ),
+    "cache_waits": ("loader", "Keys that a worker waited for because another one was loading them."),
+    "cache_renewed": ("loader", "Entries made anew shortly before their life ended, while they were still served."),
     "cache_verified": (
         "verdict",
         "Hits compared with PostgreSQL: same, different, overtaken by a write, skipped, failed.",

@@ -26,9 +26,9 @@ from db.tags import declaration_hash
 from domain.consistency import Position
 from domain.errors import Unavailable
 from loaders.routing import looked_up
-from loaders.sharing import Loaded, shared, together
+from loaders.sharing import Load, Loaded, renew_early, shared, together
 from telemetry.counters import count
-from telemetry.recording import record_batch
+from telemetry.recording import record_batch, record_bypass
 from telemetry.requests import current_loader
 
 K = TypeVar("K")
@@ -140,6 +140,9 @@ class Loaders:
         """The values of distinct keys: what the cache knows, then the rest from the database, which is then stored."""
         if self._own is not None:
             self.dependencies.add(None)
+            for batch, keys in wanted.items():
+                count("cache_bypasses", "writing", len(keys))
+                record_bypass(batch.policy.namespace, "writing", len(keys))
             return await fetched(self._own, wanted)
         readings = {batch: self._cache.read(batch.policy, keys) for batch, keys in wanted.items()}
         found: Found = {}
@@ -147,6 +150,10 @@ class Loaders:
         for batch, reading in zip(readings, await together(readings.values()), strict=True):
             self.dependencies.add(reading.ticket)
             record_batch(batch.policy.namespace, len(wanted[batch]), len(reading.hits))
+            for reason, number in reading.bypasses():
+                record_bypass(batch.policy.namespace, reason, number)
+            if reading.early:
+                renew_early(self._cache, batch.policy, reading, self._loading(batch))
             found[batch] = reading.hits
             if self._on_hits and reading.hits:
                 self._on_hits(batch, reading)
@@ -170,14 +177,17 @@ class Loaders:
         return loaded
 
     async def _load_shared(self, batch: Batch[K, V], reading: Reading[K, V]) -> dict[K, V | None]:
-        async def load(misses: Reading[K, V]) -> Loaded:
-            loaded, storable = await self._ask({batch: misses})
-            return Loaded(loaded[batch], storable)
-
-        found = await shared(self._cache, batch.policy, reading, load)
+        found = await shared(self._cache, batch.policy, reading, self._loading(batch))
         if not found.storable:
             self.dependencies.add(None)
         return found.values
+
+    def _loading(self, batch: Batch[Any, Any]) -> Load:
+        async def load(misses: Reading[Any, Any]) -> Loaded:
+            loaded, storable = await self._ask({batch: misses})
+            return Loaded(loaded[batch], storable)
+
+        return load
 
     async def _ask(self, missing: Mapping[Batch[Any, Any], Reading[Any, Any]]) -> tuple[Found, bool]:
         """What the database says of the misses, and whether that may be stored."""

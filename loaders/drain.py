@@ -10,7 +10,8 @@ from typing import Final
 
 import structlog
 
-from cache.second_level import FENCE_LIFE, Fence, SecondLevelCache
+from cache.fence import Fence
+from cache.second_level import FENCE_LIFE, SecondLevelCache
 from cache.server import CacheUnreachable
 from db import coherence
 from db.connection import WriteConnection

@@ -6,7 +6,9 @@ entry would be. Workers take leases; who gets none waits for the entry, and take
 
 import asyncio
 import secrets
+import time
 from collections.abc import Awaitable, Callable, Collection
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any, Final, NamedTuple, TypeVar
 
@@ -53,6 +55,20 @@ async def shared(cache: SecondLevelCache, policy: Policy[Any, Any], reading: Rea
     return Loaded({key: found[key] for key in reading.misses}, all(outcome.storable for outcome in outcomes))
 
 
+def renew_early(cache: SecondLevelCache, policy: Policy[Any, Any], reading: Reading[Any, Any], load: Load) -> None:
+    """Make the entries anew whose life is about to end, unless somebody is at it; nobody waits for them."""
+    names = cache.fill_names(policy, reading.only(reading.early))
+    if new := [key for key, name in names.items() if cache.flights.get(name) is None]:
+        count("cache_renewed", policy.namespace, len(new))
+        making = cache.flights.begin([names[key] for key in new], _made(cache, policy, reading.only(new), load))
+        cache.later(_renewed(making))
+
+
+async def _renewed(making: Flight[Loaded]) -> None:
+    with suppress(Exception):  # it is still there for whoever asks for it next, and the failure will be as well
+        await making.outcome()
+
+
 async def _made(cache: SecondLevelCache, policy: Policy[Any, Any], reading: Reading[Any, Any], load: Load) -> Loaded:
     found: dict[Any, Any] = {}
     storable, token = True, secrets.token_hex(8)
@@ -87,6 +103,7 @@ async def _filled(
 ) -> Loaded:
     """Load, store, and give the lease back, whatever happens."""
     assert cache.leases is not None or not lease.names
+    begun_s = time.monotonic()
     try:
         if cache.leases is None:
             return await load(reading)
@@ -95,7 +112,8 @@ async def _filled(
     except BaseException:
         cache.fill_later(policy, None, {}, lease)
         raise
-    cache.fill_later(policy, reading.ticket if loaded.storable else None, loaded.values, lease)
+    cost = timedelta(seconds=time.monotonic() - begun_s)
+    cache.fill_later(policy, reading.ticket if loaded.storable else None, loaded.values, lease, cost)
     return loaded
 
 

@@ -14,8 +14,9 @@ import msgspec
 from redis.exceptions import NoPermissionError
 
 from cache.commands import COMMANDS
+from cache.fence import Fence
 from cache.policy import Policy
-from cache.second_level import FENCE_LIFE, Fence, Reading, SecondLevelCache
+from cache.second_level import FENCE_LIFE, Reading, SecondLevelCache
 from cache.server import CacheUnreachable, Server
 
 KEY: Final = 1

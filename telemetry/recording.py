@@ -8,11 +8,15 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Recording:
-    """Names of SQL statements in order, ids of Redis round trips, and (loader, keys, hits) of each batch."""
+    """Names of SQL statements in order, ids of Redis round trips, and (loader, keys, hits) of each batch.
+
+    `bypasses` has (loader, reason, keys) of what was not looked for in the cache, or could not be stored in it.
+    """
 
     sql: list[str] = field(default_factory=list)
     redis: list[int] = field(default_factory=list)
     batches: list[tuple[str, int, int]] = field(default_factory=list)
+    bypasses: list[tuple[str, str, int]] = field(default_factory=list)
 
 
 _recording: ContextVar[Recording | None] = ContextVar("recording", default=None)
@@ -45,3 +49,9 @@ def record_batch(loader: str, keys: int, hits: int) -> None:
     """A DataLoader dispatched a batch."""
     if found := _recording.get():
         found.batches.append((loader, keys, hits))
+
+
+def record_bypass(loader: str, reason: str, keys: int) -> None:
+    """Keys went past the cache."""
+    if found := _recording.get():
+        found.bypasses.append((loader, reason, keys))

@@ -72,19 +72,23 @@ def report_on(outcome: Outcome, context: Context, facts: Iterable[str], made: Re
         "viewerFacts": sorted(facts),
         "redisReads": len(made.redis),
         "sql": made.sql,
-        "loaders": _loaders(made.batches),
+        "loaders": _loaders(made),
         "restsOnStampsOnly": kept is not None or dependencies.storable,
         "tagCount": len(stamps),
         "tags": _tags(stamps),
     }
 
 
-def _loaders(batches: Iterable[tuple[str, int, int]]) -> list[dict[str, Any]]:
+def _loaders(made: Recording) -> list[dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
-    for name, keys, hits in batches:
-        of_loader = found.setdefault(name, {"loader": name, "batches": 0, "keys": 0, "hits": 0, "misses": 0})
+    for name, keys, hits in made.batches:
+        empty = {"loader": name, "batches": 0, "keys": 0, "hits": 0, "misses": 0, "bypasses": {}}
+        of_loader = found.setdefault(name, empty)
         for field, amount in (("batches", 1), ("keys", keys), ("hits", hits), ("misses", keys - hits)):
             of_loader[field] += amount
+    for name, reason, keys in made.bypasses:
+        reasons = found[name]["bypasses"]
+        reasons[reason] = reasons.get(reason, 0) + keys
     return list(found.values())
 
 

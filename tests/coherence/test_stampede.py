@@ -5,16 +5,21 @@ import signal
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from cache.filling import mark_life_ms
 from cache.policy import Policy
+from cache.second_level import SecondLevelCache
 from db import tags
 from db.connection import ReadConnection
 from db.embedded.lease import CHECKOUT
 from loaders.batch import Batch, Loaders
+from loaders.unit_of_work import unit_of_work
 from telemetry.counters import counters
+from telemetry.recording import recording
 from tests.coherence.valkey import Valkey
 from tests.coherence.worker import Worker
 from tests.kit.sequencer import Sequencer, within
@@ -236,3 +241,81 @@ async def _keep_draining(worker: Worker) -> None:
     while True:
         await worker.drain()
         await asyncio.sleep(0.2)
+
+
+async def test_an_aggregate_is_made_anew_while_its_entry_is_still_served(
+    worker: Worker, other: Worker, valkey: Valkey
+) -> None:
+    counting, before = Counting(), counters["cache_renewed", "counting"]
+    await asking(worker, counting.batch, 1)
+    await worker.cache.settle()
+    with valkey.client as client:
+        [entry], [mark] = client.keys("test:e:counting@*"), client.keys("test:a:counting@*")
+        assert client.pttl(entry) / 2 <= client.pttl(mark) < client.pttl(entry) - 150
+        counting.stops = ["early"]
+        client.delete(mark)
+        with recording() as made:
+            found = await asyncio.gather(*(asking(worker, counting.batch, 1) for _ in range(3)))
+        assert found == [["answer 1"]] * 3 and [hits for _, _, hits in made.batches] == [1] * 3
+        await counting.order.until("early")
+        assert await asking(other, counting.batch, 1) == ["answer 1"], "another worker waits no more than this one"
+        counting.order.go("early")
+        await worker.cache.settle(), await other.cache.settle()
+        assert await asking(worker, counting.batch, 1) == ["answer 2"] and counting.asked == [[1], [1]]
+        assert client.exists(mark) and counters["cache_renewed", "counting"] == before + 2
+
+
+async def test_an_early_renewal_that_fails_harms_nobody(worker: Worker, valkey: Valkey) -> None:
+    counting = Counting()
+    await asking(worker, counting.batch, 1)
+    await worker.cache.settle()
+    with valkey.client as client:
+        client.delete(*client.keys("test:a:counting@*"))
+        counting.failures = 1
+        assert await asking(worker, counting.batch, 1) == ["answer 1"]
+        await worker.cache.settle()
+        assert await asking(worker, counting.batch, 1) == ["answer 1"]
+        await worker.cache.settle()
+        assert await asking(worker, counting.batch, 1) == ["answer 3"]
+
+
+def test_dear_entries_are_made_anew_earlier_and_never_in_their_first_half() -> None:
+    hour_ms = 3_600_000
+    cheap = [hour_ms - mark_life_ms(hour_ms, timedelta(milliseconds=1)) for _ in range(200)]
+    dear = [hour_ms - mark_life_ms(hour_ms, timedelta(seconds=2)) for _ in range(200)]
+    assert 200 <= min(cheap) < max(cheap) <= 1_000 and 4_000 <= min(dear) < max(dear) <= 20_000
+    assert mark_life_ms(1_000, timedelta(seconds=2)) == 500
+
+
+async def test_what_went_past_the_cache_is_counted_by_reason(worker: Worker, valkey: Valkey) -> None:
+    batch = Counting().batch
+    loaders = Loaders(worker.database, worker.cache)
+
+    async def reasons() -> list[tuple[str, str, int]]:
+        with recording() as made:
+            await loaders.load_many(batch, (1, 2))
+        loaders.clear()
+        return made.bypasses
+
+    assert await reasons() == []
+    async with unit_of_work(worker.database, worker.cache, loaders):
+        assert await reasons() == [("counting", "writing", 2)]
+    await worker.cache.settle()
+    valkey.ask("DEL test:f")
+    assert await reasons() == [("counting", "fenced", 2)]
+    await worker.redis.refuse()
+    assert await reasons() == [("counting", "unreachable", 2)]
+    assert await reasons() == [("counting", "breaker", 2)]
+    loaders = Loaders(worker.database, SecondLevelCache(None))
+    assert await reasons() == [("counting", "off", 2)]
+
+
+async def test_what_could_not_be_stored_because_it_was_held_is_counted(worker: Worker, other: Worker) -> None:
+    stop = other.postgres.stop_before(b"COMMIT")
+    writing = asyncio.create_task(other.rename("new"))
+    await within(stop.reached.wait())
+    with recording() as made:
+        await asking(worker, Counting().batch, 1)
+    assert made.bypasses == [("counting", "held", 1)]
+    stop.go_on()
+    await writing

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from telemetry.recording import Recording, record_batch, record_redis, record_sql, recording
+from telemetry.recording import Recording, record_batch, record_bypass, record_redis, record_sql, recording
 
 
 @contextmanager
@@ -28,6 +28,8 @@ def recorded() -> Iterator[Recording]:
         record_redis(round_trip)
     for batch in made.batches:
         record_batch(*batch)
+    for bypass in made.bypasses:
+        record_bypass(*bypass)
 
 
 def told(made: Recording) -> str:

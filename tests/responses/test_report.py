@@ -37,8 +37,8 @@ async def test_it_tells_what_an_answer_cost_and_rests_on(fresh_service: Service)
         "redisReads": 2,
         "sql": ["viewer_by_user", "departments"],
         "loaders": [
-            {"loader": "viewer", "batches": 1, "keys": 1, "hits": 0, "misses": 1},
-            {"loader": "departments", "batches": 1, "keys": 1, "hits": 0, "misses": 1},
+            {"loader": "viewer", "batches": 1, "keys": 1, "hits": 0, "misses": 1, "bypasses": {}},
+            {"loader": "departments", "batches": 1, "keys": 1, "hits": 0, "misses": 1, "bypasses": {}},
         ],
         "restsOnStampsOnly": True,
         "tagCount": 2,
@@ -52,7 +52,7 @@ async def test_a_hit_says_so(service: Service) -> None:
     await service.settle()
     _, report = await explained(service, QUESTIONS["people"], AUDITOR)
     assert (report["response"], report["redisReads"], report["sql"]) == ("hit", 2, [])
-    assert report["loaders"] == [{"loader": "viewer", "batches": 1, "keys": 1, "hits": 1, "misses": 0}]
+    assert report["loaders"] == [{"loader": "viewer", "batches": 1, "keys": 1, "hits": 1, "misses": 0, "bypasses": {}}]
     assert report["viewerFacts"] == ["identified", "pseudonymous"]
     assert {tag["tag"].partition("=")[0] for tag in report["tags"]} == {
         "department",
