@@ -212,7 +212,7 @@ async def verified_all(database: Database, cache: SecondLevelCache, most: int, *
     async for names in entries.names(most):
         for name in names:
             batch, entry = batch_of(name), await _entry(entries, name)
-            verdict = "unusable"
+            verdict = "unusable" if batch is not None else "of another version"
             if batch is not None and entry is not None:
                 verdict = await _verdict(database, cache, batch, key_of(batch, entry.key), dry_run=dry_run)
                 by_loader[batch.policy.namespace] += 1

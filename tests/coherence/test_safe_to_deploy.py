@@ -1,17 +1,25 @@
 """What an installation asks of its Redis: few commands, an end for every key, flat memory whatever is written."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from cache.commands import COMMANDS
+from cache.policy import Policy
 from cache.second_level import SecondLevelCache
 from cache.server import LUA, CacheUnreachable, Server
+from db import tags
+from db.connection import ReadConnection
 from db.embedded.lease import CHECKOUT
+from db.where import statement
+from domain.ids import EmployeeId
+from loaders.batch import Batch
 from loaders.unit_of_work import unit_of_work
 from ops.cache_checks import CHECKS, Broken, Core, checked
+from telemetry.recording import recording
 from tests.coherence.valkey import Valkey
 from tests.coherence.worker import PATIENT, RENAME, Worker
 
@@ -101,3 +109,45 @@ async def test_transactions_leave_nothing_behind_in_either_server(worker: Worker
         assert await worker.drain()
         assert client.dbsize() == keys
     assert await worker.psql("SELECT count(*) FROM cache_outbox") == [(0,)]
+
+
+class Before(msgspec.Struct, frozen=True, array_like=True):
+    """An employee as one version of the service has it."""
+
+    id: int
+    full_name: str
+
+
+class After(msgspec.Struct, frozen=True, array_like=True):
+    """The same as the next version has it."""
+
+    full_name: str
+    id: int
+    employee_no: str
+
+
+def lookup(shape: type[Before | After]) -> Batch[EmployeeId, Before | After]:
+    """The lookup of a version."""
+    columns = ", ".join(shape.__struct_fields__)
+    query = statement("v", f"SELECT {columns} FROM employee WHERE id = ANY(CAST(:ids AS bigint[]))")
+
+    async def fetch(connection: ReadConnection, ids: Sequence[EmployeeId]) -> Mapping[EmployeeId, Before | After]:
+        return {EmployeeId(row.id): row for row in await connection.all(query, shape, ids=list(ids))}
+
+    return Batch(fetch, Policy("employee_of_versions", shape, "employee", lambda key: (tags.EMPLOYEE(key),)))
+
+
+async def test_two_versions_with_other_rows_share_a_redis(worker: Worker, other: Worker, valkey: Valkey) -> None:
+    """A rolling deployment: each reads only what has its own shape, and a write by either is seen by both."""
+    before, after, first = lookup(Before), lookup(After), EmployeeId(1)
+    for name in ("name 1", "by the old", "by the new"):
+        if name != "name 1":
+            await (worker if name == "by the old" else other).rename(name)
+        for _ in range(2):
+            assert await worker.get(before, first) == Before(1, name)
+            assert await other.get(after, first) == After(name, 1, "E001")
+        with recording() as made:
+            await worker.get(before, first), await other.get(after, first)
+        assert made.sql == []
+    with valkey.client as client:
+        assert len(client.keys("test:e:employee_of_versions@*")) == 2

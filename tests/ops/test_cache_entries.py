@@ -172,11 +172,15 @@ def test_invalidating_says_what_rested_on_the_tags_and_reads_back(corner: Corner
     assert result.exit_code == 2 and "nothing.id=1" in result.output and "tables: app_user" in result.output
 
 
-def test_verifying_everything_finds_and_removes_what_is_stale(corner: Corner) -> None:
+def test_verifying_everything_finds_and_removes_what_is_stale(corner: Corner, monkeypatch: pytest.MonkeyPatch) -> None:
     result = corner.command("verify", "--json")
     found = answered(result)
     assert (result.exit_code, found["verdicts"], found["stale"]) == (0, {"same": 2}, [])
     assert found["loaders"] == {"department_tree": 1, "employee": 1}
+    monkeypatch.setattr(department_tree.policy, "prefix", "department_tree@another:")
+    found = answered(corner.command("verify", "--json"))
+    assert found["verdicts"] == {"of another version": 1, "same": 1}
+    monkeypatch.undo()
     plant(corner)
     stale = employee_by_id.policy.entry_name(EmployeeId(1))
     result = corner.command("verify", "--dry-run", "--json")
