@@ -4,22 +4,26 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from typing import Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import asyncpg
 import msgspec
 from sqlalchemy import event, text
 from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.pool import QueuePool
 
 from db.connection import Query, ReadConnection, WriteConnection
+from db.engine import begin_with, new_engine
 from db.errors import LOST, Unreachable, translated
 from db.replicas import Replicas
 from domain.errors import Unavailable
 from telemetry.counters import count
 from telemetry.waits import waits
+
+if TYPE_CHECKING:
+    Driver = asyncpg.Connection[asyncpg.Record]
 
 AWAY_S: Final = 0.5
 _ALIVE: Final = Query("alive", text("SELECT 1"))
@@ -49,25 +53,25 @@ class Database:
         self.replicas = replicas or Replicas(())
         self._away_until_s = 0.0
         self._size = limits.size
-        self._engine = self._new_engine(limits, limits.size, application)
-        self._aside = self._new_engine(limits, 1, application)
+        self._session = {
+            "application_name": application,
+            "timezone": "UTC",
+            "statement_timeout": str(int(limits.statement.total_seconds() * 1000)),
+            "idle_in_transaction_session_timeout": "60000",
+        }
+        self._begin_with = begin_with(url, self._session)
+        self._engine = self._new_engine(limits, limits.size)
+        self._aside = self._new_engine(limits, 1)
 
-    def _new_engine(self, limits: PoolLimits, size: int, application: str) -> AsyncEngine:
-        engine = create_async_engine(
+    def _new_engine(self, limits: PoolLimits, size: int) -> AsyncEngine:
+        engine = new_engine(
             self.url,
+            {"timeout": limits.connect.total_seconds()},
+            self._session,
             pool_size=size,
             max_overflow=0,
             pool_timeout=limits.wait.total_seconds(),
             pool_recycle=1800,
-            connect_args={
-                "timeout": limits.connect.total_seconds(),
-                "server_settings": {
-                    "application_name": application,
-                    "timezone": "UTC",
-                    "statement_timeout": str(int(limits.statement.total_seconds() * 1000)),
-                    "idle_in_transaction_session_timeout": "60000",
-                },
-            },
         )
         event.listen(engine.sync_engine, "checkout", _refuse_closed)
         return engine
@@ -80,7 +84,7 @@ class Database:
         """
         if self.replicas and time.monotonic() < self._away_until_s:
             raise Unreachable("the database cannot be reached now")
-        async with self._driver() as driver:
+        async with self._driver() as driver, self._together(driver):
             yield ReadConnection(driver)
 
     @asynccontextmanager
@@ -92,21 +96,23 @@ class Database:
         """
         async with self._driver() as driver:
             connection = WriteConnection(driver)
-            async with driver.transaction():
+            async with self._transaction(driver):
                 yield connection
             if positioned:
-                await connection.look_where()
+                async with self._together(driver):
+                    await connection.look_where()
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[ReadConnection]:
         """One moment of the primary, from the first statement on: for comparing. What it reads must not be cached."""
-        async with self._driver() as driver, driver.transaction(isolation="repeatable_read", readonly=True):
+        options = {"isolation": "repeatable_read", "readonly": True}
+        async with self._driver() as driver, self._transaction(driver, **options):
             yield ReadConnection(driver)
 
     @asynccontextmanager
     async def aside(self) -> AsyncIterator[WriteConnection]:
         """A transaction beside one that is open: from a connection of its own, which writers cannot exhaust."""
-        async with self._driver(self._aside) as driver, driver.transaction():
+        async with self._driver(self._aside) as driver, self._transaction(driver):
             yield WriteConnection(driver)
 
     async def ping(self) -> None:
@@ -137,11 +143,30 @@ class Database:
         await self.replicas.close()
 
     @asynccontextmanager
-    async def _driver(self, engine: AsyncEngine | None = None) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
+    async def _transaction(self, driver: "Driver", **options: Any) -> AsyncIterator[None]:
+        async with driver.transaction(**options):
+            if self._begin_with:
+                await driver.execute(self._begin_with)
+            yield
+
+    @asynccontextmanager
+    async def _together(self, driver: "Driver") -> AsyncIterator[None]:
+        """Of statements that are transactions of their own; where those are pooled they need one to have limits in.
+
+        It is READ COMMITTED: every statement still sees what is newest.
+        """
+        if not self._begin_with:
+            yield
+            return
+        async with self._transaction(driver, isolation="read_committed", readonly=True):
+            yield
+
+    @asynccontextmanager
+    async def _driver(self, engine: AsyncEngine | None = None) -> AsyncIterator["Driver"]:
         connection = await self._checked_out(engine or self._engine)
         try:
             proxied = await connection.get_raw_connection()
-            yield cast("asyncpg.Connection[asyncpg.Record]", proxied.driver_connection)
+            yield cast("Driver", proxied.driver_connection)
         except (asyncpg.PostgresError, *LOST) as error:  # of BEGIN and COMMIT; statements translate their own
             await connection.invalidate()
             raise translated(error) from error

@@ -7,10 +7,10 @@ from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
-from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 from sqlalchemy.util import await_only
 
+from db.engine import new_engine
 from db.tags import declaration_hash, trigger_script
 from domain.errors import RollcallError
 
@@ -32,7 +32,7 @@ def alembic_config() -> Config:
 
 async def upgrade(database_url: str) -> None:
     """Run the missing migrations and install the cache triggers of today's declaration."""
-    engine = create_async_engine(database_url, poolclass=NullPool)
+    engine = new_engine(database_url, {}, {}, poolclass=NullPool)
     try:
         async with engine.connect() as connection:
             await connection.run_sync(_upgrade)
@@ -41,24 +41,21 @@ async def upgrade(database_url: str) -> None:
 
 
 def _upgrade(connection: Connection) -> None:
-    connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": MIGRATION_LOCK})
-    connection.commit()
+    """All in one transaction: who comes at the same time waits for its end, also behind PgBouncer."""
+    connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK})
     config = alembic_config()
     _refuse_a_newer_database(connection, config)
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
     _install_triggers(connection)
-    connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": MIGRATION_LOCK})
     connection.commit()
 
 
 def _refuse_a_newer_database(connection: Connection, config: Config) -> None:
     known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
     if connection.scalar(text("SELECT to_regclass('alembic_version')")) is None:
-        connection.commit()
         return
     current = set(connection.scalars(text("SELECT version_num FROM alembic_version")))
-    connection.commit()
     if current - known:
         found = ", ".join(sorted(current - known))
         raise MigrationError(
@@ -77,7 +74,6 @@ def _install_triggers(connection: Connection) -> None:
         connection.execute(
             text("UPDATE cache_state SET declaration = :today, epoch = epoch + 1, run_id = ''"), {"today": today}
         )
-    connection.commit()
 
 
 def newest_migration() -> str | None:

@@ -28,7 +28,10 @@ _STATE: Final = Query(
     "replica_state",
     text("""
     SELECT pg_is_in_recovery(), server, CAST(coalesce(pg_last_wal_replay_lsn(), '0/0') - '0/0' AS bigint),
-      EXISTS (SELECT FROM pg_stat_wal_receiver), coalesce(pg_last_wal_replay_lsn() >= pg_last_wal_receive_lsn(), true)
+      EXISTS (SELECT FROM pg_stat_wal_receiver),
+      coalesce(pg_last_wal_replay_lsn() >= pg_last_wal_receive_lsn(), true) OR EXISTS (
+        SELECT FROM pg_stat_activity WHERE backend_type = 'startup'
+        AND wait_event IN ('RecoveryRetrieveRetryInterval', 'RecoveryWalStream'))
     FROM cache_state"""),
 )
 
@@ -36,7 +39,8 @@ _STATE: Final = Query(
 class State(msgspec.Struct, frozen=True, array_like=True):
     """A replica at a moment. `server` is the primary whose writes it replays, as that said itself.
 
-    `follows`: it is connected to its primary. `has_all`: everything that it has received is replayed.
+    `follows`: it is connected to its primary. `has_all`: everything that it has received is replayed, but perhaps for a
+    last record that came in part; only who has pg_monitor sees that it waits for the rest of one.
     """
 
     in_recovery: bool

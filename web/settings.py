@@ -169,6 +169,9 @@ class DatabaseSettings(Part):
         "DATABASE_REPLICA_WAIT_MS",
         "Wait for a replica that is behind before the primary is asked; for regions that are far from it.",
     )
+    pgbouncer: bool = setting(
+        False, "DATABASE_PGBOUNCER", "On: DATABASE_URL leads through a PgBouncer that pools transactions."
+    )
     host: str | None = setting(None, "DB_HOST", "Host of PostgreSQL, when DATABASE_URL is not given.")
     port: int = setting(5432, "DB_PORT", "Port of PostgreSQL, with DB_HOST.", ge=1, le=65535)
     name: str = setting("rollcall", "DB_NAME", "Name of the database, with DB_HOST.")
@@ -185,8 +188,12 @@ class DatabaseSettings(Part):
     @property
     def primary_url(self) -> str | None:
         """The address of the primary for SQLAlchemy, None when none was given."""
-        if self.url is not None:
-            return self.url.get_secret_value()
+        url = self.url.get_secret_value() if self.url is not None else self._url_of_host()
+        if url is None or not self.pgbouncer:
+            return url
+        return f"{url}{'&' if '?' in url else '?'}pgbouncer=on"
+
+    def _url_of_host(self) -> str | None:
         if self.host is None:
             return None
         password = f":{quote(self.password.get_secret_value(), safe='')}" if self.password else ""
