@@ -21,6 +21,7 @@ from db.demo import demo_company, is_inhabited, is_interrupted
 from db.migrated import is_migrated
 from domain.errors import RollcallError, Unavailable
 from web.environment import SettingsError, masked_address
+from web.logs import open_logs
 from web.settings import Settings
 
 EMPLOYEES, DAYS, SEED = 2_000, 90, 7
@@ -141,6 +142,7 @@ def _ready() -> None:
 def main() -> int:
     """Returns the exit code; the service says what is in the way."""
     open_journal()
+    open_logs()  # our standard output is for the service alone
     os.environ.update(json.loads(sys.stdin.readline() or "{}"))
     _end_with_the_service()
     try:
