@@ -9,6 +9,7 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
+from contextvars import Context
 from datetime import timedelta
 from typing import Any, Final, Literal
 
@@ -117,8 +118,9 @@ class Shadow:
         return True
 
     def begin(self, kind: str, sample: Served) -> None:
-        """Verify in the background."""
-        self._under_way = asyncio.get_running_loop().create_task(self._verify(kind, sample))
+        """Verify in the background, on nobody's account: a request's recording does not count its statements."""
+        work = self._verify(kind, sample)
+        self._under_way = asyncio.get_running_loop().create_task(work, context=Context())
 
     async def settle(self) -> None:
         """Wait for what is under way."""

@@ -14,6 +14,7 @@ from loaders.catalogue import batch_of, batches, key_of
 from loaders.employees import employee_by_id
 from loaders.verification import Shadow, served, verified
 from telemetry.counters import counters
+from telemetry.recording import recording
 from tests.coherence.conftest import NewWorker
 from tests.coherence.valkey import Valkey
 from tests.coherence.worker import RENAME, Worker
@@ -129,6 +130,16 @@ async def test_a_torrent_of_writes_sets_off_nothing(worker: Worker, new_worker: 
     print(f"\n{found}")
     assert "different" not in found and "failed" not in found
     assert found.get("same", 0) + found.get("overtaken", 0) > 5
+
+
+async def test_it_is_on_no_request_s_account(worker: Worker) -> None:
+    counters.clear()
+    shadow = Shadow(worker.database, worker.cache, 1.0)
+    await read(worker, shadow)
+    with recording() as made:
+        await read(worker, shadow)
+        await shadow.settle()
+    assert (made.sql, len(made.redis), verdicts()) == ([], 1, {"same": 1})
 
 
 async def test_it_asks_nothing_of_a_busy_database_and_one_thing_at_a_time(worker: Worker) -> None:
