@@ -18,7 +18,8 @@ _ADD = Query(
     INSERT INTO frequent_operation AS f (digest, query, operation_name, variables, media_type, user_id, weight)
     SELECT * FROM unnest(CAST(:digests AS bytea[]), CAST(:queries AS text[]), CAST(:names AS text[]),
       CAST(:variables AS text[]), CAST(:media_types AS text[]), CAST(:user_ids AS bigint[]), CAST(:weights AS float8[]))
-    ORDER BY 1
+      AS n (digest, query, operation_name, variables, media_type, user_id, weight)
+    WHERE user_id IN (SELECT id FROM app_user) ORDER BY digest
     ON CONFLICT (digest) DO UPDATE SET weight = {_NOW.replace("weight", "f.weight").replace("seen_at", "f.seen_at")}
       + excluded.weight, seen_at = now(), user_id = excluded.user_id"""),  # no value is put into it
 )

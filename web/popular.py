@@ -12,6 +12,7 @@ from typing import Final
 
 import msgspec
 import orjson
+import structlog
 
 from db.database import Database
 from db.frequent_operations import FrequentOperation, add
@@ -19,6 +20,8 @@ from domain.errors import Unavailable
 from domain.ids import UserId
 from telemetry.counters import count
 from web.graphql_request import GraphQLRequest
+
+log = structlog.get_logger("rollcall.warming")
 
 PAUSE: Final = timedelta(seconds=60)
 ONE_IN: Final = 10
@@ -77,3 +80,6 @@ async def record_for_ever(database: Database, popular: Popular) -> None:
             await record(database, popular)
         except Unavailable:
             count("warming", "unrecorded")
+        except Exception:
+            count("warming", "unrecorded")
+            log.exception("what is asked most could not be written down")

@@ -110,8 +110,9 @@ async def test_only_so_many_are_kept(fresh_service: Service) -> None:
         FrequentOperation(str(n).encode(), "{ x }", None, "{}", "application/json", UserId(1), 1.0 + n)
         for n in range(MOST_KEPT + 50)
     ]
+    nobody = FrequentOperation(b"nobody", "{ x }", None, "{}", "application/json", UserId(10**9), 1e9)
     async with fresh_service.resources.database.transaction() as connection:
-        await add(connection, operations)
+        await add(connection, [*operations, nobody])
         kept = await frequent(connection, 10_000)
     assert len(kept) == MOST_KEPT and kept[0].weight == pytest.approx(MOST_KEPT + 50)
 
