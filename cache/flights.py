@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Coroutine, Hashable, Iterable
+from contextvars import Context
 from typing import Any, Generic, TypeVar
 
 R = TypeVar("R")
@@ -44,9 +45,14 @@ class Flights:
         """What is under way under a name."""
         return self._by_name.get(name)
 
-    def begin(self, names: Iterable[Hashable], work: Coroutine[Any, Any, R]) -> Flight[R]:
-        """Begin something; whoever asks for one of the names from now on may wait for it."""
-        found = Flight(self, names, asyncio.get_running_loop().create_task(work))
+    def begin(
+        self, names: Iterable[Hashable], work: Coroutine[Any, Any, R], context: Context | None = None
+    ) -> Flight[R]:
+        """Begin something, for the request whose context is the present one unless another is given.
+
+        Whoever asks for one of the names from now on may wait for it.
+        """
+        found = Flight(self, names, asyncio.get_running_loop().create_task(work, context=context))
         self._by_name.update(dict.fromkeys(names, found))
         return found
 

@@ -9,6 +9,7 @@ import secrets
 import time
 from collections.abc import Awaitable, Callable, Collection
 from contextlib import suppress
+from contextvars import Context
 from datetime import timedelta
 from typing import Any, Final, NamedTuple, TypeVar
 
@@ -60,7 +61,8 @@ def renew_early(cache: SecondLevelCache, policy: Policy[Any, Any], reading: Read
     names = cache.fill_names(policy, reading.only(reading.early))
     if new := [key for key, name in names.items() if cache.flights.get(name) is None]:
         count("cache_renewed", policy.namespace, len(new))
-        making = cache.flights.begin([names[key] for key in new], _made(cache, policy, reading.only(new), load))
+        work = _made(cache, policy, reading.only(new), load)
+        making = cache.flights.begin([names[key] for key in new], work, Context())  # of no request's statements
         cache.later(_renewed(making))
 
 

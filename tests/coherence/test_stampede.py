@@ -19,7 +19,7 @@ from db.embedded.lease import CHECKOUT
 from loaders.batch import Batch, Loaders
 from loaders.unit_of_work import unit_of_work
 from telemetry.counters import counters
-from telemetry.recording import recording
+from telemetry.recording import record_sql, recording
 from tests.coherence.valkey import Valkey
 from tests.coherence.worker import Worker
 from tests.kit.sequencer import Sequencer, within
@@ -39,6 +39,7 @@ class Counting:
 
     async def fetch(self, connection: ReadConnection, keys: Sequence[int]) -> dict[int, str]:
         self.asked.append(list(keys))
+        record_sql("counting")
         if self.stops:
             await self.order.stop(self.stops.pop(0))
         if self.failures:
@@ -258,6 +259,7 @@ async def test_an_aggregate_is_made_anew_while_its_entry_is_still_served(
             found = await asyncio.gather(*(asking(worker, counting.batch, 1) for _ in range(3)))
         assert found == [["answer 1"]] * 3 and [hits for _, _, hits in made.batches] == [1] * 3
         await counting.order.until("early")
+        assert made.sql == [], "it belongs to no request"
         assert await asking(other, counting.batch, 1) == ["answer 1"], "another worker waits no more than this one"
         counting.order.go("early")
         await worker.cache.settle(), await other.cache.settle()
