@@ -1,6 +1,7 @@
 """Fixtures of the coherence tests: a database and a Valkey of the test's own, and workers over them."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
 from typing import Any
@@ -8,10 +9,13 @@ from typing import Any
 import pytest
 
 from tests.coherence.valkey import Valkey, private_valkey
+from tests.coherence.weakened import SAFEGUARDS, weaken
 from tests.coherence.worker import Worker, fill, open_worker
 from tests.kit.databases import Databases
 
 NewWorker = Callable[..., Awaitable[Worker]]
+WITHOUT = os.environ.get("WITHOUT", "")
+weaken(WITHOUT)  # before anything looks at the scripts
 
 
 @pytest.fixture
@@ -25,6 +29,8 @@ def valkey() -> Iterator[Valkey]:
 async def database_url(databases: Databases) -> AsyncIterator[str]:
     """A database with twenty employees."""
     url = await asyncio.to_thread(databases.new, "coherence", fill)
+    if WITHOUT and (sql := SAFEGUARDS[WITHOUT].sql):
+        await asyncio.to_thread(databases.run_in, url, sql)
     yield url
     await asyncio.to_thread(databases.drop, url)
 

@@ -11,7 +11,7 @@ import pytest
 from tests.coherence.history import History
 from tests.coherence.torture import Torture
 from tests.coherence.valkey import private_valkey
-from tests.coherence.weakened import WEAKENED
+from tests.coherence.weakened import TORTURED
 
 SECONDS = float(os.environ.get("TORTURE_SECONDS", "20"))
 SEED = int(os.environ.get("TORTURE_SEED", "1"))
@@ -60,7 +60,7 @@ async def test_nothing_old_is_ever_told(tmp_path: Path, database_url: str) -> No
 
 
 @pytest.mark.skipif(not os.environ.get("TORTURE_WEAKENED"), reason="takes minutes: set TORTURE_WEAKENED=1")
-@pytest.mark.parametrize("safeguard", sorted(WEAKENED))
+@pytest.mark.parametrize("safeguard", TORTURED)
 async def test_without_a_safeguard_something_old_is_told(tmp_path: Path, database_url: str, safeguard: str) -> None:
     with private_valkey(dbfilename="dump.rdb") as valkey:
         history = await Torture(tmp_path, database_url, valkey, SEED, safeguard).run(max(SECONDS, 40))

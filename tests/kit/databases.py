@@ -45,6 +45,10 @@ class Databases:
         source = self._migrated() if fill is None else self._filled(template, fill)
         return self.url_of(asyncio.run(self._copy(source)))
 
+    def run_in(self, url: str, sql: str) -> None:
+        """Run a statement in a database that `new` made."""
+        asyncio.run(_run_in(url, sql))
+
     def drop(self, url: str) -> None:
         """Drop a database that `new` made."""
         asyncio.run(self._run(f'DROP DATABASE IF EXISTS "{_name_in(url)}" WITH (FORCE)'))
@@ -118,6 +122,14 @@ def leased_databases() -> Iterator[Databases]:
 
 async def _call(fill: Fill, url: str) -> None:
     await fill(url)
+
+
+async def _run_in(url: str, sql: str) -> None:
+    connection = await _connect(url)
+    try:
+        await connection.execute(sql)
+    finally:
+        await connection.close()
 
 
 async def _connect(url: str) -> "asyncpg.Connection[asyncpg.Record]":

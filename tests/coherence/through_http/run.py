@@ -37,6 +37,7 @@ VARIABLES: Final = {
     "MAX_WORKER_RESTARTS": "10000",
     "WORKER_RESTART_DELAY": "0",
     "GRAPHIQL": "off",
+    "REDIS_TIMEOUT_MS": "1000",  # on a busy machine the cache would be off most of the time
 }
 
 

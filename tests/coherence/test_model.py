@@ -1,0 +1,467 @@
+"""A state machine over the real protocol: reads, writes, drains of three workers, each stopped at any step, and faults.
+
+PostgreSQL, Valkey, the Lua and all of our code are the real ones; hypothesis decides who goes on next. Nothing waits
+for time to pass: time is moved, by moving every deadline that is written down in either server. What may be told is
+checked as in the fault run (`through_http/registers.py`).
+"""
+
+import asyncio
+import os
+import re
+from collections.abc import Coroutine, Iterator, Sequence
+from contextlib import AsyncExitStack, contextmanager, suppress
+from contextvars import ContextVar
+from itertools import count
+from typing import Any, Final
+
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
+
+import loaders.unit_of_work
+from cache.breaker import Breaker
+from cache.policy import Policy
+from cache.second_level import SecondLevelCache
+from cache.server import SHA
+from db import tags
+from db.connection import ReadConnection
+from db.employees import employees_by_id
+from db.rows import EmployeeRow
+from domain.errors import RollcallError
+from domain.ids import EmployeeId
+from loaders.batch import Batch, Loaders
+from loaders.unit_of_work import unit_of_work
+from tests.coherence.through_http.registers import Register, Registers
+from tests.coherence.torture_worker import LIST, WRITE
+from tests.coherence.valkey import Valkey, private_valkey
+from tests.coherence.worker import Worker, fill, open_worker
+from tests.kit.databases import Databases
+from tests.kit.proxy import Stop
+
+WORKERS: Final = 3
+ROWS: Final = 2
+HOLD_IDLE_S: Final = 5.0  # of a session between the question for its tags and COMMIT
+EXAMPLES: Final = int(os.environ.get("MODEL_EXAMPLES", "12"))
+STEPS: Final = int(os.environ.get("MODEL_STEPS", "40"))
+HOLD, RELEASE, FILL = SHA["hold"].encode(), SHA["release"].encode(), SHA["fill"].encode()
+CLAIM, RENEW, COMMIT = SHA["claim"].encode(), SHA["renew"].encode(), b"COMMIT"
+READ_STEPS: Final = (None, CLAIM, b"before the rows", b"after the rows", FILL)
+WRITE_STEPS: Final = (None, b"written", HOLD, COMMIT, RELEASE, b"waiting")
+DRAIN_STEPS: Final = (None, RENEW, COMMIT)
+FAULTS: Final = (
+    *(("partition", True),) * 3,
+    *(("partition", False),) * 3,
+    *(("evict", what) for what in ("", "f", "s", "e", "e:row", "e:listed", "e:listed")),
+    *(("replicate", None), ("switch", 0), ("switch", 1)),
+    *(("time", seconds) for seconds in (0.4, 1.0, 2.3, 4.1, 11.0)),
+)
+MOVE: Final = """
+    UPDATE cache_state SET (suspended_from, suspended_until, holds_from, in_use_until) =
+      (suspended_from - by, suspended_until - by, holds_from - by, in_use_until - by)
+    FROM make_interval(secs => :s) AS by"""
+STOP: ContextVar[Stop | None] = ContextVar("STOP", default=None)
+"""Where the writer that is running is to stop."""
+workers = st.integers(0, WORKERS - 1)
+rows = st.integers(1, ROWS)
+
+
+class Paused:
+    """A task that stands at a step."""
+
+    def __init__(self, kind: str, worker: int, row: int, stop: Stop) -> None:
+        self.kind, self.worker, self.row, self.stop = kind, worker, row, stop
+        self.idle_s = 0.0
+        self.task: asyncio.Task[None]
+
+
+class Ground:
+    """The servers and the workers, which all examples share; each example has a prefix of its own."""
+
+    def __init__(self, url: str, valkeys: Sequence[Valkey]) -> None:
+        self.url, self.valkeys = url, valkeys
+        self.loop = asyncio.new_event_loop()
+        self._stack = AsyncExitStack()
+        self._numbers = count(1)
+        self.workers: list[Worker] = []
+        self.clock_s = 0.0
+
+    async def open(self) -> None:
+        """Start the workers."""
+        for _ in range(WORKERS):
+            opened = open_worker(self.url, self.valkeys[0].path, "model")
+            self.workers.append(await self._stack.enter_async_context(opened))
+
+    async def close(self) -> None:
+        """Stop them."""
+        await self._stack.aclose()
+
+    async def begin(self) -> str:
+        """As if nothing had been."""
+        prefix = f"m{next(self._numbers)}"
+        for valkey in self.valkeys:
+            valkey.ask("FLUSHALL")
+        for worker in self.workers:
+            await worker.redis.heal()
+            worker.redis.point_to(self.valkeys[0].path)
+            assert worker.cache.server is not None
+            worker.cache.server.breaker = Breaker(lambda: self.clock_s)
+            worker.cache = SecondLevelCache(worker.cache.server, prefix)
+            await worker.reconnect()
+        await self.workers[0].psql("UPDATE employee SET version = 1")
+        await self.workers[0].psql("DELETE FROM cache_outbox")
+        await self.workers[0].psql(
+            "UPDATE cache_state SET run_id = '', suspended_until = '-infinity', holds_from = '-infinity'"
+        )
+        assert await self.workers[0].drain()
+        return prefix
+
+
+GROUND: Ground
+
+
+class Model(RuleBasedStateMachine):
+    """Rules are what may happen next."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ground = GROUND
+        self.loop = self.ground.loop
+        self.registers = Registers(lambda: self.ground.clock_s)
+        self.versions = {row: self.registers.add(f"row {row}", 1) for row in range(1, ROWS + 1)}
+        self.paused: list[Paused] = []
+        self.kept: list[tuple[int, bytes, dict[str, bytes], dict[int, int]]] = []
+        self._run_ids = count(1)
+        vars(loaders.unit_of_work)["asyncio"] = _Clock(self)
+        self.prefix = self._do(self.ground.begin())
+
+    # --------------------------------------------------------------------------------------------------------- rules
+
+    @rule(worker=workers, row=rows, whole=st.booleans(), step=st.sampled_from(READ_STEPS))
+    def read(self, worker: int, row: int, whole: bool, step: bytes | None) -> None:
+        """A row, or the whole list."""
+        stop = self._stop(worker, step)
+        self._start("read", worker, 0, stop, self._read(worker, row, stop, whole=whole))
+
+    @rule(worker=workers, row=rows, step=st.sampled_from(WRITE_STEPS))
+    def write(self, worker: int, row: int, step: bytes | None) -> None:
+        """Through the unit of work; two writers of a row would only wait for each other."""
+        if all(paused.row != row for paused in self.paused):
+            stop = self._stop(worker, step)
+            self._start("write", worker, row, stop, self._write(worker, row, stop))
+
+    @rule(worker=workers, row=rows, step=st.sampled_from(WRITE_STEPS[1:]), gone=st.sampled_from(("e:row", "e:listed")))
+    def write_watched(self, worker: int, row: int, step: bytes, gone: str) -> None:
+        """While a writer stands at a step everybody asks, some from the cache and some from the database."""
+        self.refresh(worker)
+        self._evict(worker, gone)
+        self.write(worker, row, step)
+        self.everybody_asks(worker, listed_first=gone == "e:listed")
+
+    @rule(row=rows)
+    def psql(self, row: int) -> None:
+        """From outside; it counts once the fence's life is over."""
+        if any(paused.row == row or paused.kind == "drain" for paused in self.paused):
+            return
+        register, run_id = self.versions[row], f"psql {next(self._run_ids)}"
+        register.begin(run_id)
+        self._do(self._psql(row, register))
+
+    @rule(worker=workers, step=st.sampled_from(DRAIN_STEPS))
+    def drain(self, worker: int, step: bytes | None) -> None:
+        """One tick."""
+        if all(paused.kind != "drain" for paused in self.paused):
+            stop = self._stop(worker, step)
+            self._start("drain", worker, 0, stop, self._drain(worker))
+
+    @precondition(lambda self: self.paused)
+    @rule(number=st.integers(0, 20), sent=st.sampled_from((True, True, True, False)))
+    def go_on(self, number: int, sent: bool) -> None:
+        """Somebody who was stopped goes on; or what was about to be sent never is, and its connection is gone."""
+        paused = self.paused.pop(number % len(self.paused))
+        if sent:
+            paused.stop.go_on()
+        else:
+            paused.stop.drop()
+        self._do(self._settled(paused.task))
+
+    @precondition(lambda self: self.kept)
+    @rule(worker=workers, number=st.integers(0, 20))
+    def use_kept(self, worker: int, number: int) -> None:
+        """A whole answer that a worker kept, if nothing that it rests on has changed."""
+        owner, fence, stamps, told = self.kept[number % len(self.kept)]
+        glance = self.registers.glance(f"kept answer of worker {owner}", [self.versions[row] for row in told])
+        if self._do(self.ground.workers[owner].cache.unchanged(fence, stamps)):
+            glance.ended(((self.versions[row], version) for row, version in told.items()), "kept")
+            self._check()
+
+    @rule(first=workers, listed_first=st.booleans())
+    def everybody_asks(self, first: int, listed_first: bool) -> None:
+        """Every row and the list, of every worker."""
+        for number in range(WORKERS):
+            worker = (first + number) % WORKERS
+            for row in [0, *self.versions] if listed_first else [*self.versions, 0]:
+                self._do(self._read(worker, row, None, whole=not row))
+
+    @rule(worker=workers)
+    def refresh(self, worker: int) -> None:
+        """The drain has come and everything is in the cache."""
+        self.drain(worker, None)
+        self.everybody_asks(worker, listed_first=True)
+
+    @rule(worker=workers, fault=st.sampled_from(FAULTS))
+    def fault(self, worker: int, fault: tuple[str, Any]) -> None:
+        """Something happens to a worker, to Redis, or to time."""
+        name, how = fault
+        getattr(self, f"_{name}")(worker, how)
+
+    def _partition(self, worker: int, off: bool) -> None:
+        """A worker alone loses Redis, or finds it again."""
+        proxy = self.ground.workers[worker].redis
+        self._do(proxy.refuse() if off else proxy.heal())
+
+    def _evict(self, _: int, what: str) -> None:
+        """FLUSHALL, or the fence, the stamps, or some entries are gone."""
+        for valkey in self.ground.valkeys:
+            with valkey.client as client:
+                if keys := client.keys(f"{self.prefix}:{what}*"):
+                    client.delete(*keys)
+
+    def _replicate(self, *_: Any) -> None:
+        """The other Valkey gets what the first has now, and nothing after it."""
+        with self.ground.valkeys[0].client as here, self.ground.valkeys[1].client as there:
+            there.flushall()
+            for key in here.keys("*"):
+                expires_ms = here.pexpiretime(key)
+                if (value := here.dump(key)) is not None and expires_ms > 0:
+                    there.restore(key, expires_ms, value, absttl=True)
+
+    def _switch(self, worker: int, server: int) -> None:
+        """A worker is sent to the other Valkey."""
+        self.ground.workers[worker].redis.point_to(self.ground.valkeys[server].path)
+
+    def _time(self, _: int, seconds: float) -> None:
+        """Every deadline comes nearer; sessions that idle for too long are ended."""
+        self._do(self._move(seconds))
+
+    # --------------------------------------------------------------------------------------------------- what is done
+
+    async def _read(self, worker: int, row: int, stop: Stop | None, *, whole: bool) -> None:
+        on = self.ground.workers[worker]
+        reading = Loaders(on.database, on.cache)
+        watched = list(self.versions.values()) if whole else [self.versions[row]]
+        glance = self.registers.glance(f"worker {worker}", watched)
+        told: dict[int, int] = {}
+        with suppress(RollcallError):
+            if whole:
+                found = await reading.load(_listed(stop), 1)
+                told = {id_: version for id_, version in found or () if id_ in self.versions}
+            else:
+                employee = await reading.must(_row(stop), EmployeeId(row))
+                told = {row: employee.version}
+        glance.ended(((self.versions[id_], version) for id_, version in told.items()), "list" if whole else "row")
+        if told and reading.dependencies.storable and reading.dependencies.fence:
+            self.kept.append((worker, reading.dependencies.fence, dict(reading.dependencies.stamps), told))
+        await on.cache.settle()
+
+    async def _write(self, worker: int, row: int, stop: Stop | None) -> None:
+        on, register, run_id = self.ground.workers[worker], self.versions[row], f"write {next(self._run_ids)}"
+        STOP.set(stop)
+        register.begin(run_id)
+        with suppress(RollcallError):
+            async with unit_of_work(on.database, on.cache) as unit:
+                [(version,)] = await unit.connection.records(WRITE, id=row)
+                await _gate(stop, b"written")
+            register.acknowledge(run_id, version)
+
+    async def _psql(self, row: int, register: Register) -> None:
+        async with self.ground.workers[0].database.transaction() as connection:
+            [(version,)] = await connection.records(WRITE, id=row)
+            register.outside(version)
+        register.outside_ended(version)
+
+    async def _drain(self, worker: int) -> None:
+        with suppress(Exception):
+            await self.ground.workers[worker].drain()
+
+    async def waiting(self, seconds: float) -> None:
+        """A writer waits until the last fence has lapsed: it may be stopped there; then the time is over."""
+        await _gate(STOP.get(), b"waiting")
+        await self._move(seconds + 0.01)
+
+    async def _move(self, seconds: float) -> None:
+        for paused in list(self.paused):
+            paused.idle_s += seconds
+            if paused.kind == "drain" or (paused.kind == "write" and paused.idle_s >= HOLD_IDLE_S / 2):
+                self.paused.remove(paused)
+                self.ground.workers[paused.worker].postgres.cut()
+                paused.stop.drop()
+                await self._settled(paused.task)
+        self.ground.clock_s += seconds
+        await self.ground.workers[0].psql(MOVE, s=seconds)
+        for valkey in self.ground.valkeys:
+            await asyncio.to_thread(_move_deadlines, valkey, self.prefix, round(seconds * 1000))
+
+    # ------------------------------------------------------------------------------------------------------ sequencing
+
+    def _stop(self, worker: int, step: bytes | None) -> Stop | None:
+        if step is None:
+            return None
+        on = self.ground.workers[worker]
+        if step in (HOLD, RELEASE, FILL, CLAIM, RENEW):
+            return on.redis.stop_before(step)
+        return on.postgres.stop_before(step) if step == COMMIT else Stop(step)
+
+    def _start(self, kind: str, worker: int, row: int, stop: Stop | None, work: Coroutine[Any, Any, None]) -> None:
+        self._do(self._begin(kind, worker, row, stop or Stop(b""), work))
+
+    async def _begin(self, kind: str, worker: int, row: int, stop: Stop, work: Coroutine[Any, Any, None]) -> None:
+        paused = Paused(kind, worker, row, stop)
+        paused.task = asyncio.create_task(work)
+        reached = asyncio.create_task(stop.reached.wait())
+        done: set[asyncio.Task[Any]] = set()
+        while not done:
+            done, _ = await asyncio.wait({paused.task, reached}, timeout=1, return_when=asyncio.FIRST_COMPLETED)
+            if not done:
+                await self._let_drains_go()
+        reached.cancel()
+        if paused.task.done():
+            for proxy in (self.ground.workers[worker].redis, self.ground.workers[worker].postgres):
+                proxy.forget(stop)
+            paused.task.result()
+        else:
+            self.paused.append(paused)
+
+    async def _settled(self, task: asyncio.Task[None]) -> None:
+        while not (await asyncio.wait({task}, timeout=1))[0]:
+            await self._let_drains_go()
+        task.result()
+
+    async def _let_drains_go(self) -> None:
+        """A writer that cannot hold waits for the lock of the leader."""
+        for paused in [paused for paused in self.paused if paused.kind == "drain"]:
+            self.paused.remove(paused)
+            paused.stop.go_on()
+            await asyncio.wait({paused.task})
+
+    def _do(self, work: Coroutine[Any, Any, Any]) -> Any:
+        found = self.loop.run_until_complete(work)
+        self._check()
+        return found
+
+    def _check(self) -> None:
+        assert not self.registers.violations, self.registers.violations[0]
+
+    def teardown(self) -> None:
+        """Everybody comes to an end; then everything is asked of everybody."""
+        self.loop.run_until_complete(self._end())
+        self._check()
+        for row, register in self.versions.items():
+            [(version,)] = self._do(self.ground.workers[0].psql("SELECT version FROM employee WHERE id = :id", id=row))
+            assert version >= register.floor, f"an acknowledged write of row {row} is lost: {list(register.news)}"
+
+    async def _end(self) -> None:
+        while self.paused:
+            paused = self.paused.pop()
+            paused.stop.go_on()
+            await self._settled(paused.task)
+        for number, worker in enumerate(self.ground.workers):
+            await worker.redis.heal()
+            await self._read(number, 1, None, whole=True)
+        await self._move(5)
+        await self.ground.workers[0].drain()
+        for number in range(WORKERS):
+            for row in self.versions:
+                await self._read(number, row, None, whole=False)
+
+
+class _Clock:
+    """Stands for asyncio in the unit of work: to sleep is to let the time pass."""
+
+    def __init__(self, model: Model) -> None:
+        self.sleep = model.waiting
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(asyncio, name)
+
+
+async def _gate(stop: Stop | None, name: bytes) -> None:
+    if stop is not None and stop.marker == name:
+        with suppress(ConnectionResetError):
+            await stop.wait(0)
+
+
+def _row(stop: Stop | None) -> Batch[EmployeeId, EmployeeRow]:
+    async def fetch(connection: ReadConnection, ids: Sequence[EmployeeId]) -> dict[EmployeeId, EmployeeRow]:
+        await _gate(stop, b"before the rows")
+        found = await employees_by_id(connection, ids)
+        await _gate(stop, b"after the rows")
+        return found
+
+    return Batch(fetch, Policy("row", EmployeeRow, "employee", lambda key: (tags.EMPLOYEE(key),)))
+
+
+def _listed(stop: Stop | None) -> Batch[int, tuple[tuple[int, int], ...]]:
+    async def fetch(connection: ReadConnection, ids: Sequence[int]) -> dict[int, tuple[tuple[int, int], ...]]:
+        await _gate(stop, b"before the rows")
+        found = [(row[0], row[1]) for department in (1, 2) for row in await connection.records(LIST, id=department)]
+        await _gate(stop, b"after the rows")
+        return dict.fromkeys(ids, tuple(found))
+
+    policy: Policy[int, tuple[tuple[int, int], ...]] = Policy(
+        "listed", tuple[tuple[int, int], ...], "list", lambda _: (tags.EMPLOYEE_ANY(),)
+    )
+    return Batch(fetch, policy)
+
+
+def _move_deadlines(valkey: Valkey, prefix: str, by_ms: int) -> None:
+    """Fence and holds; entries and stamps live for hours."""
+    with valkey.client as client:
+        seconds, microseconds = client.time()
+        now_ms = seconds * 1000 + microseconds // 1000
+        for key in client.keys(f"{prefix}:[fs]*"):
+            value, expires_ms = client.get(key), client.pexpiretime(key)
+            if value is None or (b"!" not in value and not key.endswith(b":f")):
+                continue
+            moved = re.sub(rb"@(\d+)", lambda found: b"@%d" % (int(found[1]) - by_ms), value)
+            if expires_ms - by_ms <= now_ms:
+                client.delete(key)
+            else:
+                client.set(key, moved, pxat=expires_ms - by_ms)
+
+
+@contextmanager
+def ground(databases: Databases) -> Iterator[None]:
+    """What all examples share."""
+    global GROUND
+    url = databases.new("coherence", fill)
+    with private_valkey() as one, private_valkey() as two:
+        GROUND = Ground(url, (one, two))
+        GROUND.loop.run_until_complete(GROUND.open())
+        try:
+            yield
+        finally:
+            vars(loaders.unit_of_work)["asyncio"] = asyncio
+            GROUND.loop.run_until_complete(GROUND.close())
+            GROUND.loop.close()
+            databases.drop(url)
+
+
+def run(examples: int) -> None:
+    """Let hypothesis play; the same examples every time, so that a failure is one for everybody."""
+    run_state_machine_as_test(
+        Model,
+        settings=settings(
+            max_examples=examples,
+            stateful_step_count=STEPS,
+            deadline=None,
+            derandomize=True,
+            database=None,
+            phases=(Phase.generate, Phase.shrink),
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
+
+
+def test_no_order_of_steps_tells_anything_old(databases: Databases) -> None:
+    with ground(databases):
+        run(EXAMPLES)
