@@ -33,6 +33,7 @@ from web.running import running
 from web.settings import Settings
 from web.shadow_answers import ShadowAnswers
 from web.signing_key import load_signing_key
+from web.statement_recording import statements_recorded
 from web.stores import open_cache, open_database
 from web.throttle import Throttle
 from web.tokens import Tokens
@@ -71,6 +72,7 @@ class Resources:
         self._failures = settings.auth.sign_in_attempts
         self._known_passwords = known_passwords
         self._admits_known = from_this_machine if settings.server.loopback else from_nowhere
+        self._queries = settings.queries
         self._show(settings)
 
     def _show(self, settings: Settings) -> None:
@@ -147,6 +149,7 @@ class Resources:
             stack.push_async_callback(self.shadow.close)
             stack.push_async_callback(self._client.aclose)
             stack.callback(self._passwords.close)
+            await stack.enter_async_context(statements_recorded(self._queries, self.database))
             await stack.enter_async_context(running(drain_for_ever(self.database, self.cache)))
             await stack.enter_async_context(running(record_for_ever(self.database, self.popular)))
             await stack.enter_async_context(running(upkeep_for_ever(self.database, self.cache)))

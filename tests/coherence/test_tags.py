@@ -25,6 +25,7 @@ NOT_LOOKED_UP: Final = {
     "demo_company",
     "idempotency_key",
     "frequent_operation",
+    "slow_plan",
 }
 CHANGE_BY_TYPE: Final = {
     "integer": "{c} + 1",
