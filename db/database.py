@@ -77,12 +77,12 @@ class Database:
         return engine
 
     @asynccontextmanager
-    async def read(self) -> AsyncIterator[ReadConnection]:
+    async def read(self, *, insist: bool = False) -> AsyncIterator[ReadConnection]:
         """A connection on which every statement is its own transaction.
 
-        With replicas to ask instead, a primary that could not be reached is left alone for a moment.
+        With replicas to ask instead, a primary that could not be reached is left alone for a moment, unless you insist.
         """
-        if self.replicas and time.monotonic() < self._away_until_s:
+        if self.replicas and not insist and time.monotonic() < self._away_until_s:
             raise Unreachable("the database cannot be reached now")
         async with self._driver() as driver, self._together(driver):
             yield ReadConnection(driver)

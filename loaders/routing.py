@@ -47,7 +47,15 @@ async def looked_up(
     except Unreachable as error:
         if not database.replicas:
             raise
-        return await _without_primary(database, reading, fetch, error), False
+        away = error
+    try:
+        return await _without_primary(database, reading, fetch, away), False
+    except Unavailable as refusal:  # it may be back, as another server than the replicas were compared with
+        try:
+            async with database.read(insist=True) as connection:
+                return await fetch(connection), True
+        except Unreachable:
+            raise refusal from away
 
 
 async def _without_primary(
