@@ -52,6 +52,18 @@ def stats(observatory: Observatory) -> dict[str, Any]:
     }
 
 
+def statements(observatory: Observatory) -> dict[str, Any]:
+    """What `GET /cluster/statements` answers: SQL statements by name, who sent them, and the latest slow ones."""
+    window, window_s = observatory.within(WINDOW)
+    return {
+        "at": time.time(),
+        "window_s": round(window_s, 1),
+        "statements": _timings(observatory.total, window, window_s, "statements"),
+        "senders": observatory.total.get("senders", {}),
+        "slow_statements": list(observatory.slow),
+    }
+
+
 def point(observatory: Observatory) -> dict[str, Any]:
     """One point of the curves on the page: the last ten seconds."""
     window, window_s = observatory.within(RECENT)

@@ -24,7 +24,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from cluster.metrics import exposition
 from cluster.observatory import Observatory
-from cluster.stats import health, stats
+from cluster.stats import health, statements, stats
 from web.hosts import AllowedHosts
 from web.responses import problem, problem_of_http
 from web.settings import MOST_WORKERS
@@ -110,6 +110,9 @@ def status_app(desk: Desk, hosts: Sequence[str]) -> Starlette:
     async def show_history(_: Request) -> Response:
         return _json(list(observatory.points))
 
+    async def show_statements(_: Request) -> Response:
+        return _json(statements(observatory))
+
     async def metrics(_: Request) -> Response:
         return Response(exposition(observatory), headers=HEADERS, media_type="text/plain; version=0.0.4")
 
@@ -134,6 +137,7 @@ def status_app(desk: Desk, hosts: Sequence[str]) -> Starlette:
         routes=[
             Route("/cluster/health", show_health),
             Route("/cluster/stats", show_stats),
+            Route("/cluster/statements", show_statements),
             Route("/cluster/history", show_history),
             Route("/cluster/restart", restart, methods=["POST"]),
             Route("/cluster/scale", scale, methods=["POST"]),

@@ -3,11 +3,11 @@
 from datetime import datetime
 from typing import Final
 
+import asyncpg
 import msgspec
 from sqlalchemy import text
 
 from db.connection import Query, ReadConnection
-from domain.errors import Unavailable
 
 MOST_COUNTED: Final = 100_000
 
@@ -35,11 +35,38 @@ _EXTENSIONS: Final = Query("extensions", text("SELECT extname FROM pg_extension"
 _STATEMENTS: Final = Query(
     "slowest_statements",
     text("""
-    SELECT queryid::text, regexp_replace(left(query, 2000), '\\s+', ' ', 'g'), calls, total_exec_time, mean_exec_time,
-      max_exec_time, rows, shared_blks_hit, shared_blks_read
+    SELECT CAST(queryid AS text), left(min(query), 50000), CAST(sum(calls) AS bigint), sum(total_exec_time),
+      sum(total_exec_time) / sum(calls), max(max_exec_time), CAST(sum(rows) AS bigint),
+      CAST(sum(shared_blks_hit) AS bigint), CAST(sum(shared_blks_read) AS bigint),
+      CAST(sum(temp_blks_written) AS bigint)
     FROM pg_stat_statements
-    WHERE dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
-    ORDER BY total_exec_time DESC LIMIT :most"""),
+    WHERE dbid = (SELECT oid FROM pg_database WHERE datname = current_database()) AND calls > 0
+    GROUP BY queryid ORDER BY 4 DESC, 1 LIMIT :most"""),
+)
+_RESET: Final = Query(
+    "statements_reset",
+    text("""
+    SELECT pg_stat_statements_reset(0, (SELECT oid FROM pg_database WHERE datname = current_database()), 0)"""),
+)
+_MAY_RESET: Final = Query(
+    "statements_may_reset",
+    text("""
+    SELECT has_function_privilege(p.oid, 'EXECUTE') FROM pg_proc p WHERE p.proname = 'pg_stat_statements_reset'"""),
+)
+_COUNTED: Final = Query(
+    "statements_counted",
+    text("""
+    SELECT count(*) FROM pg_stat_statements
+    WHERE dbid = (SELECT oid FROM pg_database WHERE datname = current_database())"""),
+)
+_AUTO_EXPLAIN: Final = Query(
+    "auto_explain", text("SELECT coalesce(current_setting('auto_explain.log_min_duration', true), '')")
+)
+_SIZES: Final = Query(
+    "table_sizes",
+    text("""
+    SELECT relname, CAST(max(greatest(reltuples, 0)) AS float8) FROM pg_class
+    WHERE relkind IN ('r', 'p', 'm') AND relname = ANY(CAST(:names AS text[])) GROUP BY relname"""),
 )
 
 
@@ -68,9 +95,9 @@ class CoherenceState(msgspec.Struct, frozen=True, array_like=True):
 
 
 class StatementRow(msgspec.Struct, frozen=True, array_like=True):
-    """A normalised statement as pg_stat_statements counted it."""
+    """A normalised statement as pg_stat_statements counted it; without queryid all that other users' sent."""
 
-    queryid: str
+    queryid: str | None
     query: str
     calls: int
     total_ms: float
@@ -79,6 +106,7 @@ class StatementRow(msgspec.Struct, frozen=True, array_like=True):
     rows: int
     blocks_hit: int
     blocks_read: int
+    temp_blocks: int
 
 
 async def server_state(connection: ReadConnection) -> ServerState:
@@ -105,11 +133,50 @@ async def server_settings(connection: ReadConnection, names: list[str]) -> dict[
 
 async def slowest_statements(connection: ReadConnection, most: int) -> list[StatementRow] | None:
     """The statements that took most time in all; None where pg_stat_statements does not count."""
+    if not await _counts(connection):
+        return None
+    return await connection.all(_STATEMENTS, StatementRow, most=most)
+
+
+async def _counts(connection: ReadConnection) -> bool:
     if "pg_stat_statements" not in await connection.all(_EXTENSIONS, str):
-        return None
+        return False
     try:
-        return await connection.all(_STATEMENTS, StatementRow, most=most)
-    except Unavailable:
-        raise
-    except Exception:  # the extension was created, but its library is not loaded
-        return None
+        await connection.records(_COUNTED)
+    except asyncpg.ObjectNotInPrerequisiteStateError:  # the extension was created, but its library is not loaded
+        return False
+    return True
+
+
+async def statements_counted(connection: ReadConnection) -> int | None:
+    """How many statements of this database pg_stat_statements knows; None where it does not count."""
+    return await connection.first(_COUNTED, int) if await _counts(connection) else None
+
+
+async def may_reset_statements(connection: ReadConnection) -> bool:
+    """Whether we may have pg_stat_statements forget."""
+    return any(await connection.all(_MAY_RESET, bool))
+
+
+async def reset_statements(connection: ReadConnection) -> None:
+    """Have pg_stat_statements forget the statements of this database."""
+    await connection.records(_RESET)
+
+
+async def auto_explain_ms(connection: ReadConnection) -> int | None:
+    """From how many milliseconds on auto_explain logs a plan, -1 for never; None where it is not loaded."""
+    found = await connection.first(_AUTO_EXPLAIN, str) or ""
+    return _milliseconds(found) if found else None
+
+
+def _milliseconds(setting: str) -> int:
+    """A duration as PostgreSQL shows it: 200ms, 2s, 1min, -1."""
+    for unit, factor in (("ms", 1), ("min", 60_000), ("s", 1_000), ("h", 3_600_000), ("d", 86_400_000)):
+        if setting.endswith(unit):
+            return int(setting.removesuffix(unit)) * factor
+    return int(setting)
+
+
+async def table_sizes(connection: ReadConnection, names: list[str]) -> dict[str, float]:
+    """About how many rows tables have, by name, as ANALYZE found."""
+    return {str(name): float(rows) for name, rows in await connection.records(_SIZES, names=names)}

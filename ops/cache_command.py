@@ -7,10 +7,11 @@ import orjson
 import typer
 from msgspec.structs import asdict
 
+from ops.asked import Question
 from ops.cache_checks import Outcome, checked
 from ops.cache_entries import inspected, invalidated, opened, over_both, over_cache, server_of, verified_all
 from ops.cache_warming import warmed
-from ops.cache_why import Question, explained
+from ops.cache_why import explained
 from ops.installation import Installation
 from ops.status_client import StatusPort
 from ops.terminal import (

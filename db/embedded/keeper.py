@@ -30,6 +30,10 @@ SETTINGS = {
     "shared_buffers": "256MB",
     "compute_query_id": "on",
     "shared_preload_libraries": "pg_stat_statements,auto_explain",
+    "auto_explain.log_min_duration": "200ms",
+    "auto_explain.log_format": "json",
+    "auto_explain.log_verbose": "on",  # else a plan does not tell its queryid
+    "auto_explain.log_parameter_max_length": "0",
 }
 BOOTSTRAP = """\
 select 'create role app login createdb' where not exists (select from pg_roles where rolname = 'app') \\gexec
@@ -37,6 +41,7 @@ grant pg_monitor to app;
 \\c template1
 create extension if not exists btree_gist; create extension if not exists citext;
 create extension if not exists pg_trgm; create extension if not exists pg_stat_statements;
+grant execute on function pg_stat_statements_reset to app;
 select 'create database rollcall owner app'
  where not exists (select from pg_database where datname = 'rollcall') \\gexec
 """

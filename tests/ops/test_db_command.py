@@ -6,7 +6,7 @@ import os
 from sqlalchemy.engine import make_url
 
 from db.migrate import newest_migration
-from ops.db_command import COUNTED_BY_POSTGRESQL, COUNTED_BY_US
+from ops.slow_queries.record import COUNTED_BY_POSTGRESQL, COUNTED_BY_US
 from tests.cluster.conftest import Start, start
 from tests.cluster.load import ask_once
 from tests.cluster.test_status import watched
