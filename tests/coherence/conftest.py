@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.coherence.valkey import Valkey, private_valkey
-from tests.coherence.weakened import SAFEGUARDS, weaken
+from tests.coherence.weakened import OTHER_WAYS, SAFEGUARDS, weaken
 from tests.coherence.worker import Worker, fill, open_worker
 from tests.kit.databases import Databases
 
@@ -29,7 +29,7 @@ def valkey() -> Iterator[Valkey]:
 async def database_url(databases: Databases) -> AsyncIterator[str]:
     """A database with twenty employees."""
     url = await asyncio.to_thread(databases.new, "coherence", fill)
-    if WITHOUT and (sql := SAFEGUARDS[WITHOUT].sql):
+    if WITHOUT and (sql := (SAFEGUARDS | OTHER_WAYS)[WITHOUT].sql):
         await asyncio.to_thread(databases.run_in, url, sql)
     yield url
     await asyncio.to_thread(databases.drop, url)

@@ -6,6 +6,7 @@ that fail then, and test_safeguards.py makes sure that they do. The torture take
 
 import hashlib
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from types import SimpleNamespace
 from typing import Any, Final
 
@@ -34,7 +35,7 @@ class Safeguard(msgspec.Struct, frozen=True):
 def weaken(name: str) -> None:
     """Take the safeguard `name` out of this process for good; "" leaves the protocol whole."""
     if name:
-        SAFEGUARDS[name].without()
+        (SAFEGUARDS | OTHER_WAYS)[name].without()
 
 
 def _lua(script: str, old: str, new: str) -> Callable[[], None]:
@@ -68,6 +69,8 @@ def _payload_without(what: str) -> Callable[[], None]:
         if entry is None:
             return None
         stored_fence, stored, value, _ = decode_entry(entry)
+        if what == "everything":
+            return bytes(value)
         if what != "fence" and stored_fence != fence:
             return None
         return None if what != "stamps" and stored != now else bytes(value)
@@ -276,6 +279,45 @@ def _without_shape() -> None:
     Policy.entry_name = lambda self, key: f"{self.namespace}:{key!r}"  # type: ignore[method-assign]
 
 
+async def _delete_all(self: SecondLevelCache) -> None:
+    assert self.server is not None
+    found = await self.server.ask("KEYS", f"{self.entry_prefix}*")
+    if found.value:
+        await self.server.ask("DEL", *found.value)
+
+
+def _delete_after_commit() -> None:
+    """What most caches do: entries are what they are until the writer deletes them after its COMMIT."""
+
+    async def release(self: SecondLevelCache, *_: Any) -> None:
+        with suppress(cache.server.CacheUnreachable):
+            await _delete_all(self)
+
+    _without_holding()
+    _without_suspension()
+    _payload_without("everything")()
+    SecondLevelCache.release = release  # type: ignore[method-assign, assignment]
+
+
+def _leases() -> None:
+    """As memcache has it: besides, a value is stored only if nothing was deleted since it was found missing."""
+    whole = SecondLevelCache.release
+    fill_anyway = SecondLevelCache._fill
+
+    async def release(self: SecondLevelCache, *given: Any) -> None:
+        await whole(self, *given)
+        with suppress(cache.server.CacheUnreachable):
+            await _delete_all(self)
+
+    async def fill(self: SecondLevelCache, policy: Policy[Any, Any], ticket: Any, values: Any) -> None:
+        if await self.unchanged(ticket.fence, ticket.stamps):
+            await fill_anyway(self, policy, ticket, values)
+
+    _delete_after_commit()
+    SecondLevelCache.release = release  # type: ignore[method-assign, assignment]
+    SecondLevelCache._fill = fill  # type: ignore[method-assign]
+
+
 _INTERLEAVINGS, _REDIS, _DATABASE, _LOADERS, _STEPS = (
     f"test_{name}.py::test_" for name in ("interleavings", "redis_faults", "database_faults", "loaders", "single_steps")
 )
@@ -396,6 +438,13 @@ SAFEGUARDS: Final[dict[str, Safeguard]] = {
         f"{_LOADERS}a_request_reads_its_own_write_before_and_after_commit", _without_own_transaction
     ),
 }
+_MODEL: Final = "test_model.py::test_no_order_of_steps_tells_anything_old"
+OTHER_WAYS: Final = {
+    "delete after COMMIT instead of stamps, holds and suspension": Safeguard(_MODEL, _delete_after_commit),
+    "leases as memcache has them instead of holds": Safeguard(_MODEL, _leases),
+    "stamps alone, without holds": Safeguard(_MODEL, _without_holding),
+}
+"""Ways that are simpler and wrong."""
 TORTURED: Final = (
     "the stamps of an entry are compared",
     "tags are held before COMMIT",

@@ -147,7 +147,7 @@ class Proxy:
                 if self._deaf_after is not None and self._deaf_after in piece:
                     self._deaf_after = None
                     client.transport.abort()
-        except OSError:
+        except (OSError, RuntimeError):  # RuntimeError is uvloop's for a transport that was aborted
             pass
         finally:
             writer.close()
@@ -164,7 +164,7 @@ class Proxy:
                 if self._bytes_left == 0:
                     break
                 await writer.drain()
-        except OSError:
+        except (OSError, RuntimeError):  # RuntimeError is uvloop's for a transport that was aborted
             pass
         finally:
             writer.close()
