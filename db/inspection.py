@@ -60,7 +60,7 @@ _COUNTED: Final = Query(
     WHERE dbid = (SELECT oid FROM pg_database WHERE datname = current_database())"""),
 )
 _AUTO_EXPLAIN: Final = Query(
-    "auto_explain", text("SELECT coalesce(current_setting('auto_explain.log_min_duration', true), '')")
+    "auto_explain", text("SELECT setting FROM pg_settings WHERE name = 'auto_explain.log_min_duration'")
 )
 _SIZES: Final = Query(
     "table_sizes",
@@ -165,16 +165,8 @@ async def reset_statements(connection: ReadConnection) -> None:
 
 async def auto_explain_ms(connection: ReadConnection) -> int | None:
     """From how many milliseconds on auto_explain logs a plan, -1 for never; None where it is not loaded."""
-    found = await connection.first(_AUTO_EXPLAIN, str) or ""
-    return _milliseconds(found) if found else None
-
-
-def _milliseconds(setting: str) -> int:
-    """A duration as PostgreSQL shows it: 200ms, 2s, 1min, -1."""
-    for unit, factor in (("ms", 1), ("min", 60_000), ("s", 1_000), ("h", 3_600_000), ("d", 86_400_000)):
-        if setting.endswith(unit):
-            return int(setting.removesuffix(unit)) * factor
-    return int(setting)
+    found = await connection.first(_AUTO_EXPLAIN, str)
+    return None if found is None else int(found)
 
 
 async def table_sizes(connection: ReadConnection, names: list[str]) -> dict[str, float]:

@@ -25,10 +25,11 @@ async def forgotten(settings: Settings, *, dry_run: bool) -> Forgotten:
     assert url is not None
     database = Database(url, PoolLimits(size=1), application="rollcall command")
     try:
-        async with database.transaction() as connection:
+        async with database.read() as connection:
             counted = await statements_counted(connection)
             if counted is not None and not await may_reset_statements(connection):
                 raise RollcallError(f"pg_stat_statements: needed the right to reset it, got none: {GRANT}")
+        async with database.transaction() as connection:
             plans = len(await slow_plans(connection)) if dry_run else await forget_all(connection)
             if counted is not None and not dry_run:
                 await reset_statements(connection)
