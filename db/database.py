@@ -20,7 +20,7 @@ from db.errors import LOST, Unreachable, translated
 from db.replicas import Replicas
 from domain.errors import Unavailable
 from telemetry.counters import count
-from telemetry.waits import waits
+from telemetry.waits import waited_for_pool
 
 if TYPE_CHECKING:
     Driver = asyncpg.Connection[asyncpg.Record]
@@ -185,7 +185,7 @@ class Database:
             raise Unreachable("the database cannot be reached now") from error
         finally:
             if began_s is not None:
-                waits.add("db_pool", time.perf_counter() - began_s)
+                waited_for_pool(time.perf_counter() - began_s)
 
 
 def _is_lent_out(engine: AsyncEngine) -> bool:

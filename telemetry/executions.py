@@ -17,13 +17,14 @@ MOST_OPERATIONS: Final = 60
 class Executions:
     """The sums of one operation; answers that were kept whole are not executed and not counted."""
 
-    __slots__ = ("count", "repeated", "seconds", "sql_seconds", "statements", "times")
+    __slots__ = ("count", "repeated", "seconds", "sql_seconds", "statements", "times", "waited_seconds")
 
     def __init__(self) -> None:
         self.count = 0
         self.seconds = 0.0
         self.statements = 0
         self.sql_seconds = 0.0
+        self.waited_seconds = 0.0
         self.repeated: Counter[str] = Counter()
         self.times: Counter[str] = Counter()
 
@@ -34,6 +35,7 @@ class Executions:
             "seconds": round(self.seconds, 6),
             "statements": self.statements,
             "sql_seconds": round(self.sql_seconds, 6),
+            "waited_seconds": round(self.waited_seconds, 6),
             "repeated": dict(self.repeated),
             "times": dict(self.times),
         }
@@ -42,11 +44,12 @@ class Executions:
 class _Sent:
     """What one execution has sent so far."""
 
-    __slots__ = ("number_by_statement", "seconds")
+    __slots__ = ("number_by_statement", "seconds", "waited_seconds")
 
     def __init__(self) -> None:
         self.number_by_statement: Counter[str] = Counter()
         self.seconds = 0.0
+        self.waited_seconds = 0.0
 
 
 executions: Final[dict[str, Executions]] = {}
@@ -72,6 +75,12 @@ def note_sent(statement: str, seconds: float) -> None:
         sent.seconds += seconds
 
 
+def note_waited(seconds: float) -> None:
+    """A connection was waited for."""
+    if sent := _sent.get():
+        sent.waited_seconds += seconds
+
+
 def _add(operation: str, sent: _Sent, seconds: float) -> None:
     name = operation if operation in executions or len(executions) < MOST_OPERATIONS else OTHERS
     sums = executions.setdefault(name, Executions())
@@ -79,6 +88,7 @@ def _add(operation: str, sent: _Sent, seconds: float) -> None:
     sums.seconds += seconds
     sums.statements += sent.number_by_statement.total()
     sums.sql_seconds += sent.seconds
+    sums.waited_seconds += sent.waited_seconds
     for statement, number in sent.number_by_statement.items():
         if number >= MANY:
             sums.repeated[statement] += 1

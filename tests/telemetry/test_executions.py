@@ -8,7 +8,7 @@ from sqlalchemy import text
 
 from db.connection import Query
 from db.database import Database, PoolLimits
-from telemetry import executions, garbage
+from telemetry import executions, garbage, waits
 from telemetry.executions import MANY, MOST_OPERATIONS, executing, note_sent
 from telemetry.garbage import watch_collections
 from telemetry.timings import OTHERS, Timings
@@ -21,7 +21,7 @@ ONE = Query("one", text("SELECT 1"))
 def own_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(executions, "executions", {})
     monkeypatch.setattr(garbage, "collections", Timings(3))
-    monkeypatch.setattr("db.database.waits", Timings(4))
+    monkeypatch.setattr(waits, "waits", Timings(4))
 
 
 async def test_statements_are_counted_for_the_operation_that_sent_them(rig: Rig) -> None:
@@ -66,12 +66,10 @@ def test_collections_are_timed_by_generation() -> None:
 
 
 async def test_who_waits_for_a_connection_of_the_pool_is_counted(rig: Rig) -> None:
-    from db import database as module
-
     database = Database(rig.database.url, PoolLimits(size=1))
     try:
         async with database.read() as connection:
-            assert module.waits.by_name == {}
+            assert waits.waits.by_name == {}
             waiting = asyncio.create_task(_read(database))
             while not database_waits(database):
                 await asyncio.sleep(0)
@@ -79,14 +77,16 @@ async def test_who_waits_for_a_connection_of_the_pool_is_counted(rig: Rig) -> No
         await waiting
     finally:
         await database.close()
-    found = module.waits.by_name["db_pool"]
+    found = waits.waits.by_name["db_pool"]
     assert found.count == 1
     assert found.seconds >= 0.05
+    assert executions.executions["query A"].waited_seconds == found.seconds
 
 
 async def _read(database: Database) -> None:
-    async with database.read() as connection:
-        await connection.records(ONE)
+    with executing("query A"):
+        async with database.read() as connection:
+            await connection.records(ONE)
 
 
 def database_waits(database: Database) -> bool:
