@@ -21,6 +21,7 @@ from cache.breaker import Breaker, BreakerOpen
 from cache.patience import Patience
 from cache.place import prefix_at
 from telemetry.counters import count
+from telemetry.round_trips import RoundTrip
 
 LUA: Final = {path.stem: path.read_text() for path in (Path(__file__).parent / "lua").glob("*.lua")}
 ELSEWHERE: Final = (ReadOnlyError, MovedError, ClusterDownError)
@@ -80,12 +81,13 @@ class Server:
     async def run(self, script: str, keys: Sequence[str], arguments: Sequence[Any]) -> Answer:
         """Run one of the scripts in cache/lua."""
         rest = (len(keys), *keys, *arguments)
-        try:
-            return await self.ask("EVALSHA", SHA[script], *rest)
-        except CacheUnreachable as error:
-            if not isinstance(error.__cause__, NoScriptError):
-                raise
-            return await self.ask("EVAL", LUA[script], *rest)
+        with RoundTrip(script):
+            try:
+                return await self.ask("EVALSHA", SHA[script], *rest)
+            except CacheUnreachable as error:
+                if not isinstance(error.__cause__, NoScriptError):
+                    raise
+                return await self.ask("EVAL", LUA[script], *rest)
 
     async def clock_ms(self) -> Answer:
         """The server's own clock: no other clock is ever compared with its deadlines."""

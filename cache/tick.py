@@ -8,6 +8,7 @@ from typing import Final
 
 from cache.server import Answer, CacheUnreachable, Server
 from telemetry.recording import record_redis
+from telemetry.round_trips import RoundTrip
 
 MOST_NAMES: Final = 2_000
 MOST_UNDER_WAY: Final = 4
@@ -46,7 +47,8 @@ class TickReader:
             flight = self._new_flight()
         places = flight.add(names)
         record_redis(flight.number)
-        run_id, values = await asyncio.shield(flight.answer)
+        with RoundTrip("MGET", flight.number):
+            run_id, values = await asyncio.shield(flight.answer)
         return Answer(run_id, [values[place] for place in places])
 
     def _new_flight(self) -> _Flight:

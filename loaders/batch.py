@@ -30,6 +30,7 @@ from loaders.sharing import Load, Loaded, renew_early, shared, together
 from telemetry.counters import count
 from telemetry.recording import record_batch, record_bypass
 from telemetry.requests import current_loader
+from telemetry.tracing import begin, tally
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -138,6 +139,16 @@ class Loaders:
 
     async def look_up(self, wanted: Wanted) -> Found:
         """The values of distinct keys: what the cache knows, then the rest from the database, which is then stored."""
+        if (span := begin("batch")) is None:
+            return await self._look_up(wanted)
+        with span:
+            loader = "+".join(batch.policy.namespace for batch in wanted)
+            span.name = f"batch {loader}"
+            keys = sum(len(keys) for keys in wanted.values())
+            span.attributes |= {"rollcall.loader": loader, "rollcall.batch.keys": keys, "rollcall.batch.hits": 0}
+            return await self._look_up(wanted)
+
+    async def _look_up(self, wanted: Wanted) -> Found:
         if self._own is not None:
             self.dependencies.add(None)
             for batch, keys in wanted.items():
@@ -150,6 +161,7 @@ class Loaders:
         for batch, reading in zip(readings, await together(readings.values()), strict=True):
             self.dependencies.add(reading.ticket)
             record_batch(batch.policy.namespace, len(wanted[batch]), len(reading.hits))
+            tally("rollcall.batch.hits", len(reading.hits))
             for reason, number in reading.bypasses():
                 record_bypass(batch.policy.namespace, reason, number)
             if reading.early:

@@ -7,8 +7,10 @@ from datetime import timedelta
 from typing import Final, NamedTuple
 
 from telemetry.executions import note_sent
+from telemetry.ledger import charge_statement
 from telemetry.senders import Senders
 from telemetry.timings import Timings
+from telemetry.tracing import current_span, note_client_call
 
 operations: Final = Timings(most_names=60)
 statements: Final = Timings(most_names=200)
@@ -57,5 +59,8 @@ def observe_statement(name: str, seconds: float, failed: bool = False) -> None:
     statements.add(name, seconds, failed)
     senders.add(name, current_operation.get(), current_loader.get())
     note_sent(name, seconds)
+    charge_statement(seconds)
+    if current_span.get() is not None:
+        note_client_call(f"sql {name}", seconds, failed, {"db.system.name": "postgresql", "db.operation.name": name})
     if seconds > slow.threshold_s:
         slow.note(name, seconds)

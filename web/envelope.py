@@ -7,11 +7,13 @@ import msgspec
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from telemetry.ledger import Ledger, open_ledger
 from telemetry.requests import current_request
 from web.body import ClientGone, limited
 from web.measured import measure
 from web.request_record import KEY, RequestRecord, new_record
 from web.responses import internal_error_message, problem
+from web.traced import request_begins, request_ends, shown
 
 SECURITY_HEADERS = {
     b"x-content-type-options": b"nosniff",
@@ -39,12 +41,13 @@ class Envelope:
             return
         record = scope[KEY] = new_record(scope["headers"])
         current_request.set(record.request_id)
+        ledger, span = open_ledger(), request_begins(scope, record)
         started = time.perf_counter()
 
         async def send_labelled(message: Message) -> None:
             if message["type"] == "http.response.start":
                 record.status = message["status"]
-                message["headers"] = [*message["headers"], *_missing(message["headers"], record)]
+                message["headers"] = [*message["headers"], *_missing(message["headers"], record), *shown(span)]
             await send(message)
 
         try:
@@ -60,7 +63,9 @@ class Envelope:
         finally:
             seconds = time.perf_counter() - started
             measure(scope, record, seconds)
-            _log(scope, record, seconds)
+            if span is not None:
+                request_ends(span, scope, record, ledger)
+            _log(scope, record, ledger, seconds)
 
 
 def _missing(given: Iterable[tuple[bytes, bytes]], record: RequestRecord) -> Iterable[tuple[bytes, bytes]]:
@@ -69,8 +74,8 @@ def _missing(given: Iterable[tuple[bytes, bytes]], record: RequestRecord) -> Ite
     yield from ((name, value) for name, value in SECURITY_HEADERS.items() if name not in names)
 
 
-def _log(scope: Scope, record: RequestRecord, seconds: float) -> None:
+def _log(scope: Scope, record: RequestRecord, ledger: Ledger, seconds: float) -> None:
     """One line without personal data: no address, query string, token or variable."""
-    facts = msgspec.to_builtins(record)
+    facts = msgspec.to_builtins(record) | ledger.facts()
     write = log.debug if scope["path"] in PROBES else log.info
     write("request", method=scope["method"][:20], path=scope["path"][:100], ms=round(seconds * 1e3, 2), **facts)

@@ -21,6 +21,7 @@ class RequestRecord(msgspec.Struct, omit_defaults=True):
     cost: int | None = None
     error_codes: tuple[str, ...] = ()
     disconnected: bool = False
+    trace_id: str | None = None
 
 
 def new_record(headers: Iterable[tuple[bytes, bytes]]) -> RequestRecord:

@@ -37,6 +37,7 @@ from web.statement_recording import statements_recorded
 from web.stores import open_cache, open_database
 from web.throttle import Throttle
 from web.tokens import Tokens
+from web.trace_export import traces_exported, wanted
 from web.user_accounts import UserAccounts, ViewerAccount
 from web.viewers import viewer_with
 from web.warming import Warming
@@ -73,6 +74,7 @@ class Resources:
         self._known_passwords = known_passwords
         self._admits_known = from_this_machine if settings.server.loopback else from_nowhere
         self._queries = settings.queries
+        self._traced = wanted()
         self._show(settings)
 
     def _show(self, settings: Settings) -> None:
@@ -149,6 +151,7 @@ class Resources:
             stack.push_async_callback(self.shadow.close)
             stack.push_async_callback(self._client.aclose)
             stack.callback(self._passwords.close)
+            await stack.enter_async_context(traces_exported(self._traced))
             await stack.enter_async_context(statements_recorded(self._queries, self.database))
             await stack.enter_async_context(running(drain_for_ever(self.database, self.cache)))
             await stack.enter_async_context(running(record_for_ever(self.database, self.popular)))
