@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -210,6 +211,7 @@ async def stand(prepare: object, variables: dict[str, str], removed: str = "") -
     folder = Path(mkdtemp(prefix="rc-torture-"))
     folder.chmod(0o755)
     async with AsyncExitStack() as stack:
+        stack.callback(shutil.rmtree, folder, ignore_errors=True)
         postgres = PostgreSQL(folder)
         stack.push_async_callback(postgres.stop)
         await postgres.start()
