@@ -53,7 +53,7 @@ entity: $(STAMP) ## write the files of an entity in every layer (name=holiday)
 
 lock: ## pin the dependencies again (needs uv)
 	uv pip compile -q --python-version 3.11 --universal --generate-hashes --no-header pyproject.toml --extra embedded -o requirements/runtime.txt
-	uv pip compile -q --python-version 3.11 --universal --generate-hashes --no-header pyproject.toml --extra embedded --extra perf --extra dev -o requirements/dev.txt
+	uv pip compile -q --python-version 3.11 --universal --generate-hashes --no-header pyproject.toml --extra embedded --extra otel --extra perf --extra dev -o requirements/dev.txt
 
 test-deploy: $(STAMP) ## run deploy/ for real: two nodes behind nginx under load, and every fault (ARGS= goes to pytest)
 	@test -x .data/deploy-tools/bin/python || $(PYTHON) -m venv .data/deploy-tools
