@@ -20,6 +20,7 @@ from cluster.listener import bind, bound
 from cluster.preparation import Preparation
 from cluster.process import status_role, worker_role
 from cluster.supervisor import Supervisor
+from cluster.tls import check_certificate
 from domain.errors import RollcallError
 from web.environment import SettingsError
 from web.settings import Settings
@@ -76,6 +77,7 @@ class Ground:
 
     async def prepare(self) -> Mapping[str, str]:
         """Start private servers if need be, migrate, fill in the demo company; returns what workers need to know."""
+        check_certificate(self.settings.tls, warn=True)
         await self.close()
         # started first: it loads its code while the servers start, and reads their addresses from its input then
         self._preparation = await Preparation.begin("ops.bring_up", *(["demo"] if self.demo else []))
@@ -125,7 +127,8 @@ class Ground:
 def welcome(settings: Settings, port: int, demo: bool) -> str:
     """What to open and how to sign in."""
     host = "localhost" if settings.server.loopback else settings.server.host
-    lines = [f"Rollcall is ready: http://{host}:{port}/graphiql"]
+    scheme = "https" if settings.tls.certificate_file else "http"
+    lines = [f"Rollcall is ready: {scheme}://{host}:{port}/graphiql"]
     if demo:
         from ops.demo.users import DEMO_PASSWORD, DEMO_USERS
 
@@ -145,7 +148,7 @@ async def serve(settings: Settings, listener: "socket", status_listener: "socket
     status = status_role(status_listener, "ops.installation:Installation")
     try:
         if not settings.cluster.enabled:
-            return await serve_in_process(listener, "server:served", settings.cluster, ground.prepare, on_ready, status)
+            return await serve_in_process(listener, "server:served", settings, ground.prepare, on_ready, status)
         roles = [worker_role(listener, "server:served", PRELOAD), status]
         return await Supervisor(listener, roles, settings.cluster, ground.prepare, on_ready).run()
     finally:

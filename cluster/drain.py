@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from datetime import timedelta
 from typing import Any, Final
 
+from cluster.accepting import Accepting
 from cluster.child import Command
 from cluster.connection import Connection, current_connection
 from cluster.http2 import tell_everyone_to_go
@@ -55,6 +56,7 @@ class Drain:
         self._command: Command | None = None
         self._draining: asyncio.Task[None] | None = None
         self._servers: list[asyncio.Server] = []
+        self._accepting = Accepting()
         self._open: set[Connection] = set()
 
     @contextlib.contextmanager
@@ -62,8 +64,8 @@ class Drain:
         """Within it asyncio.start_server is ours: a name of the standard library outlives hypercorn's own."""
         original = asyncio.start_server
 
-        async def start_server(callback: Callable[..., Awaitable[None]], *args: Any, **options: Any) -> asyncio.Server:
-            server = await original(self._counted(callback), *args, **options)
+        async def start_server(callback: Callable[..., Awaitable[None]], **options: Any) -> asyncio.Server:
+            server = await self._accepting.listen(self._counted(callback), **options)
             _restore_queue(server)
             _never_wait(server)
             self._servers.append(server)
@@ -120,10 +122,10 @@ class Drain:
         """Stop accepting and wait for what is open: connections in use on LEAVE, requests in flight on STOP."""
         for server in self._servers:
             server.close()  # the socket itself stays open in the supervisor: nobody is refused
-        await tell_everyone_to_go()
         quiet_since_s = time.monotonic()
         end_s = quiet_since_s + self._limit.total_seconds()
-        while self.connections and time.monotonic() < end_s:
+        while (self.connections or len(self._accepting)) and time.monotonic() < end_s:
+            await tell_everyone_to_go()  # each time: some were accepted before and begin only now
             if self.in_flight:
                 quiet_since_s = time.monotonic()
             elif self._command is Command.STOP and time.monotonic() - quiet_since_s > _QUIET_S:

@@ -1,7 +1,7 @@
-"""HTTP/2 connections that end in good order: GOAWAY first, and every stream that still arrives is answered.
+"""HTTP/2 connections that begin as they should and end in good order.
 
 hypercorn closes the state of a connection together with its GOAWAY, which cuts the streams that are open on it: when it
-shuts down, and after keep_alive_max_requests.
+shuts down, and after keep_alive_max_requests. Here GOAWAY comes first, and every stream that still arrives is answered.
 """
 
 from collections.abc import Iterator
@@ -12,6 +12,7 @@ from weakref import WeakSet
 import hypercorn.protocol
 from hypercorn.events import RawData
 from hypercorn.protocol.h2 import H2Protocol
+from hypercorn.protocol.h11 import H11Protocol
 from hyperframe.frame import GoAwayFrame
 
 LAST_STREAM: Final = 2**31 - 1
@@ -51,15 +52,26 @@ class PoliteH2Protocol(H2Protocol):
             await self.send(RawData(GoAwayFrame(0, last_stream_id=LAST_STREAM).serialize()))
 
 
+class SteadyH11Protocol(H11Protocol):
+    """hypercorn's HTTP/1.1, which becomes HTTP/2 for a client that begins with it and for no Upgrade: h2c.
+
+    A proxy that passes such a header on would be a tunnel from then on: past its limits, and with our trust in it.
+    """
+
+    async def _check_protocol(self, event: Any) -> None:
+        if event.method == b"PRI" and "h2" in self.config.alpn_protocols:
+            await super()._check_protocol(event)
+
+
 @contextmanager
 def polite_http2() -> Iterator[None]:
     """Within it hypercorn serves HTTP/2 in our way."""
     module: Any = hypercorn.protocol
-    module.H2Protocol = PoliteH2Protocol
+    module.H11Protocol, module.H2Protocol = SteadyH11Protocol, PoliteH2Protocol
     try:
         yield
     finally:
-        module.H2Protocol = H2Protocol
+        module.H11Protocol, module.H2Protocol = H11Protocol, H2Protocol
 
 
 async def tell_everyone_to_go() -> None:

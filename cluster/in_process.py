@@ -19,13 +19,13 @@ from cluster.listener import listen
 from cluster.process import Child, Role
 from cluster.vitals import vitals
 from cluster.worker import collect_garbage_rarely, serve_until_drained, settled
-from web.settings import ClusterSettings
+from web.settings import Settings
 
 
 async def serve_in_process(
     listener: socket.socket,
     target: str,
-    settings: ClusterSettings,
+    settings: Settings,
     prepare: Callable[[], Awaitable[Mapping[str, str]]],
     on_ready: Callable[[], None] = lambda: None,
     status: Role | None = None,
@@ -35,7 +35,7 @@ async def serve_in_process(
     A signal while it starts, and a second one at any time, stops at once. The status port is a process of its own here
     too, so that it answers while a debugger holds this one.
     """
-    drain = Drain(settings.drain_limit)
+    drain = Drain(settings.cluster.drain_limit)
     _handle_signals(drain, listener)
     collect_garbage_rarely()
     watching: asyncio.Task[None] | None = None
@@ -46,7 +46,7 @@ async def serve_in_process(
             watching = asyncio.create_task(_watched(status, found, drain))
         application = load(target)
         listen(listener)
-        await serve_until_drained(application, os.dup(listener.fileno()), settings, drain)
+        await serve_until_drained(application, os.dup(listener.fileno()), settings.cluster, settings.tls, drain)
     except asyncio.CancelledError:
         journal.warning("stopped at once")
     finally:

@@ -5,12 +5,16 @@ import platform
 import resource
 import shutil
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, Literal
 
 import msgspec
 
 from cluster.listener import QUEUE_LENGTH
+from cluster.tls import certificate_warning
+from web.environment import SettingsError
+from web.http_settings import TlsSettings
 from web.settings import Settings, is_loopback, usable_cores
 
 Level = Literal["ok", "note", "warning", "error"]
@@ -86,6 +90,19 @@ def of_settings(settings: Settings, *, private: bool) -> Iterator[Finding]:
     if not settings.server.loopback and settings.http.introspection:
         found = "clients may ask for the schema"
         yield Finding("note", "GRAPHQL_INTROSPECTION", found, "set it off if only your own clients call")
+
+
+def of_certificate(tls: TlsSettings, now: datetime) -> Iterator[Finding]:
+    """Whether clients take the certificate, when there is one."""
+    try:
+        warning = certificate_warning(tls, now)
+    except SettingsError as error:
+        yield Finding("error", "TLS", error.message, "correct it: the next start or reload would fail")
+        return
+    if warning is not None:
+        yield Finding("warning", "TLS", warning, "renew the certificate, then reload")
+    elif tls.certificate_file is not None:
+        yield Finding("ok", "TLS", f"{tls.certificate_file} and its key fit")
 
 
 def of_database(settings: Settings, state: Mapping[str, Any], newest: str | None) -> Iterator[Finding]:

@@ -1,12 +1,14 @@
 """`rollcall doctor`: checks the installation and says what to change."""
 
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import typer
 
 from ops.doctor import (
     Finding,
+    of_certificate,
     of_clock,
     of_database,
     of_machine,
@@ -63,6 +65,7 @@ async def _findings(settings: Settings, *, private: bool) -> list[Finding]:
 
     def everything() -> Iterator[Finding]:
         yield from of_settings(settings, private=private)
+        yield from of_certificate(settings.tls, datetime.now(UTC))
         yield from of_machine(settings)
         yield from of_database(settings, servers["database"], newest_migration())
         yield from of_redis(settings, servers["redis"])

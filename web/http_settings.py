@@ -66,6 +66,29 @@ class HttpSettings(Part):
         return tuple(ip_network(text) for text in self.trusted_proxies)
 
 
+class TlsSettings(Part):
+    """TLS and HTTP/2 on the service's port; without a certificate it speaks unencrypted HTTP."""
+
+    certificate_file: Path | None = setting(
+        None, "TLS_CERT_FILE", "Certificate in PEM, then those of its issuers; read again at each reload."
+    )
+    key_file: Path | None = setting(None, "TLS_KEY_FILE", "Its private key in PEM, without a passphrase.")
+    http2: bool = setting(
+        True,
+        "HTTP2",
+        "Speak HTTP/2 with those who choose it (TLS: ALPN) or begin with it (without TLS). Off: HTTP/1.1 alone.",
+    )
+
+    @model_validator(mode="after")
+    def _both(self) -> Self:
+        if (self.certificate_file is None) != (self.key_file is None):
+            absent, given = (
+                ("TLS_KEY_FILE", "TLS_CERT_FILE") if self.certificate_file else ("TLS_CERT_FILE", "TLS_KEY_FILE")
+            )
+            raise ValueError(f"{absent}: needed with {given}, got none")
+        return self
+
+
 class LimitSettings(Part):
     """What one request may ask for; see docs/errors/QUERY_TOO_COMPLEX.md."""
 

@@ -19,7 +19,7 @@ from pydantic_settings import NoDecode
 
 from cache.place import place_of
 from web.environment import CommaSeparated, Duration, Part, SettingsError, Url, complaints, env_file, setting
-from web.http_settings import AuthSettings, HttpSettings, LimitSettings
+from web.http_settings import AuthSettings, HttpSettings, LimitSettings, TlsSettings
 
 POSTGRESQL = Url(
     ("postgresql", "postgres", "postgresql+asyncpg"),
@@ -327,6 +327,7 @@ class Settings(BaseModel):
     cache: CacheSettings
     queries: QuerySettings
     http: HttpSettings
+    tls: TlsSettings
     limits: LimitSettings
     auth: AuthSettings
 

@@ -1,6 +1,7 @@
 """Clients that hold the cluster under load: raw keep-alive HTTP/1.1 over sockets, without any retry."""
 
 import asyncio
+import ssl
 from collections import Counter
 from dataclasses import dataclass, field
 
@@ -19,9 +20,9 @@ async def ask(
     return int(head.split(" ", 2)[1]), body.decode(), headers.get("connection") == "close"
 
 
-async def ask_once(port: int, path: str = "/") -> tuple[int, str]:
+async def ask_once(port: int, path: str = "/", tls: ssl.SSLContext | None = None) -> tuple[int, str]:
     """One request on a connection of its own."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=tls)
     try:
         status, body, _ = await ask(reader, writer, path)
         return status, body
@@ -39,6 +40,7 @@ class Load:
     keep_alive: bool = True
     method: str = "POST"
     pause_s: float = 0.0
+    tls: ssl.SSLContext | None = None
     answers: Counter[str] = field(default_factory=Counter)
     failures: Counter[str] = field(default_factory=Counter)
 
@@ -70,7 +72,7 @@ class Load:
                 self.failures[type(error).__name__] += 1
 
     async def _connection(self) -> None:
-        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port, ssl=self.tls)
         try:
             last = not self.keep_alive
             while not self._stopped and not reader.at_eof():

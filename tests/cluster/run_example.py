@@ -12,6 +12,7 @@ from cluster.journal import journal, open_journal
 from cluster.listener import bind, bound
 from cluster.process import status_role, worker_role
 from cluster.supervisor import Supervisor
+from cluster.tls import check_certificate
 from domain.errors import RollcallError
 from web.settings import Settings
 
@@ -24,6 +25,7 @@ async def prepare() -> Mapping[str, str]:
     await asyncio.sleep(float(os.environ.get("EXAMPLE_PREPARE_S", "0")))
     if (file := os.environ.get("EXAMPLE_PREPARE_FAILS_IF")) and os.path.exists(file):
         raise RollcallError("the database is of a later version")
+    check_certificate(Settings.from_environment().tls, warn=True)
     return {"EXAMPLE_PREPARED": "yes"}
 
 
@@ -39,7 +41,7 @@ async def main(port: int) -> int:
         journal.info("serving on port %d", listener.getsockname()[1])
 
     if not settings.cluster.enabled:
-        return await serve_in_process(listener, TARGET, settings.cluster, prepare, on_ready, status)
+        return await serve_in_process(listener, TARGET, settings, prepare, on_ready, status)
     roles = [worker_role(listener, TARGET, preload=["tests.cluster.preloaded"]), *([status] if status else [])]
     return await Supervisor(listener, roles, settings.cluster, prepare, on_ready).run()
 

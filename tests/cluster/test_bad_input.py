@@ -13,6 +13,7 @@ import pytest
 from sqlalchemy.engine import make_url
 
 from db.migrated import newest_file
+from tests.cluster.certificates import write_pair
 from tests.cluster.conftest import ROOT, free_port
 from tests.kit.databases import Databases
 from web.signing_key import kept_key
@@ -168,3 +169,48 @@ def test_key_that_is_none(tmp_path: Path, private: dict[str, str]) -> None:
 def test_programs_that_are_none(tmp_path: Path, name: str, value: str, problem: str) -> None:
     variables = {"DATABASE_URL": "", "REDIS_URL": "", "DB_HOST": "", name: value}
     assert refused(DATA_DIR=tmp_path, **variables) == (2, [f"{name}: {problem}; correct or unset it"])
+
+
+def refused_certificate(tmp_path: Path, **variables: object) -> str:
+    """The one line about it."""
+    code, lines = with_servers_of_others(tmp_path, DATABASE_URL="postgresql://ada@127.0.0.1:1/x", **variables)
+    assert (code, len(lines)) == (2, 1), lines
+    return lines[0]
+
+
+def test_certificate_without_its_key(tmp_path: Path) -> None:
+    files = write_pair(tmp_path)
+    one, other = files
+    assert refused_certificate(tmp_path, **{one: files[one]}) == f"{other}: needed with {one}, got none"
+    assert refused_certificate(tmp_path, **{other: files[other]}) == f"{one}: needed with {other}, got none"
+
+
+@pytest.mark.parametrize("name", ["TLS_CERT_FILE", "TLS_KEY_FILE"])
+def test_certificate_file_that_is_not_there(tmp_path: Path, name: str) -> None:
+    line = refused_certificate(tmp_path, **(write_pair(tmp_path) | {name: "/nope"}))
+    assert line == f"{name}: needed a file that can be read, got '/nope': No such file or directory"
+
+
+def test_certificate_that_is_none(tmp_path: Path) -> None:
+    (path := tmp_path / "file").write_text("geheim")
+    line = refused_certificate(tmp_path, **(write_pair(tmp_path) | {"TLS_CERT_FILE": path}))
+    assert line == f"TLS_CERT_FILE: needed a certificate in PEM, got something else in {str(path)!r}"
+
+
+def test_certificate_with_another_key(tmp_path: Path) -> None:
+    (other := tmp_path / "other").mkdir()
+    key = write_pair(other)["TLS_KEY_FILE"]
+    line = refused_certificate(tmp_path, **(write_pair(tmp_path) | {"TLS_KEY_FILE": key}))
+    needed = "needed the private key of the certificate in TLS_CERT_FILE"
+    assert line == f"TLS_KEY_FILE: {needed}, got another one in {key!r}"
+
+
+def test_certificate_whose_key_has_a_passphrase(tmp_path: Path) -> None:
+    files = write_pair(tmp_path, passphrase=b"geheim")
+    needed = "needed a private key in PEM without a passphrase"
+    line = f"TLS_KEY_FILE: {needed}, got something else in {files['TLS_KEY_FILE']!r}"
+    assert refused_certificate(tmp_path, **files) == line
+
+
+def test_http2_that_is_neither_on_nor_off(tmp_path: Path) -> None:
+    assert refused_certificate(tmp_path, HTTP2="perhaps") == "HTTP2: needed on or off, got 'perhaps'"

@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+import ssl
 from collections import Counter
 from typing import Any
 
@@ -18,8 +19,9 @@ PATH = "/?sleep_s=0.005"
 class Http2Client:
     """Keeps STREAMS requests open on one connection; when it hears GOAWAY it finishes them and connects anew."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, tls: ssl.SSLContext | None = None) -> None:
         self.port = port
+        self.tls = tls
         self.answers: Counter[str] = Counter()
         self.failures: Counter[str] = Counter()
         self.goaways: list[int] = []
@@ -28,7 +30,7 @@ class Http2Client:
 
     async def run(self) -> None:
         while not self.stopped:
-            reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+            reader, writer = await asyncio.open_connection("127.0.0.1", self.port, ssl=self.tls)
             self.connections += 1
             try:
                 await self._connection(reader, writer)
@@ -43,7 +45,12 @@ class Http2Client:
         while True:
             while not going and not self.stopped and len(open_streams) < STREAMS:
                 stream = wire.get_next_available_stream_id()
-                headers = [(":method", "GET"), (":path", PATH), (":scheme", "http"), (":authority", "test")]
+                headers = [
+                    (":method", "GET"),
+                    (":path", PATH),
+                    (":scheme", "https" if self.tls else "http"),
+                    (":authority", "test"),
+                ]
                 wire.send_headers(stream, headers, end_stream=True)
                 open_streams.add(stream)
             if not open_streams:

@@ -1,15 +1,28 @@
 """`rollcall doctor`: an installation that is well, and planted faults of each kind."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ops import doctor
-from ops.doctor import Finding, of_clock, of_connections, of_database, of_disk, of_redis, of_settings, of_status_port
+from ops.doctor import (
+    Finding,
+    of_certificate,
+    of_clock,
+    of_connections,
+    of_database,
+    of_disk,
+    of_redis,
+    of_settings,
+    of_status_port,
+)
+from tests.cluster.certificates import WEEK, write_pair
 from tests.kit.databases import Databases
 from tests.ops.commands import answered, rollcall
+from web.http_settings import TlsSettings
 from web.settings import Settings
 
 
@@ -120,6 +133,20 @@ def test_settings_that_do_not_go_together(monkeypatch: pytest.MonkeyPatch) -> No
     assert [finding.about for finding in of_settings(found, private=False) if finding.level != "ok"] == [
         "sign-in", "STATUS_HOST", "ALLOWED_HOSTS", "GRAPHQL_INTROSPECTION",
     ]  # fmt: skip
+
+
+def test_certificate(tmp_path: Path) -> None:
+    files = write_pair(tmp_path)
+    tls = TlsSettings.of(certificate_file=files["TLS_CERT_FILE"], key_file=files["TLS_KEY_FILE"])
+    levels = [
+        [finding.level for finding in of_certificate(given, datetime.now(UTC) + after)]
+        for given, after in ((TlsSettings(), timedelta(0)), (tls, timedelta(0)), (tls, 8 * WEEK), (tls, 10 * WEEK))
+    ]
+    assert levels == [[], ["ok"], ["warning"], ["warning"]]
+    Path(files["TLS_KEY_FILE"]).unlink()
+    assert not_well(of_certificate(tls, datetime.now(UTC))) == [
+        ("error", "TLS", "correct it: the next start or reload would fail")
+    ]
 
 
 def test_clock_disk_and_service(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
