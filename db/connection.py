@@ -10,7 +10,6 @@ import time
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final, TypeVar
-from urllib.parse import quote
 
 import asyncpg
 import msgspec
@@ -20,6 +19,7 @@ from sqlalchemy.sql import ClauseElement
 from sqlalchemy.sql.compiler import SQLCompiler
 
 from db.errors import translated
+from db.sql_comment import commented
 from db.statement_log import statement_log
 from domain.consistency import Position
 from telemetry.counters import count
@@ -38,8 +38,8 @@ POSITION_COLUMNS: Final = """cache_server(),
 class Query:
     """A statement compiled once, with a name for statistics; parameters are given by name.
 
-    Its text ends with a comment that tells its name wherever PostgreSQL shows it, in the form of sqlcommenter. What
-    changes from request to request is not in it: each session prepares a statement once.
+    Its text ends with its name as a comment. What changes from request to request is not in it: each session prepares a
+    statement once.
     """
 
     __slots__ = ("_names", "_static", "name", "sql")
@@ -49,7 +49,7 @@ class Query:
         compiled = statement.compile(dialect=DIALECT, compile_kwargs={"render_postcompile": True})
         assert isinstance(compiled, SQLCompiler)
         self.name = name
-        self.sql = f"{compiled} /*application='rollcall',statement='{quote(name, safe='')}'*/"
+        self.sql = commented(str(compiled), name)
         self._names: Sequence[str] = compiled.positiontup or ()
         self._static: Mapping[str, Any] = {key: value for key, value in compiled.params.items() if value is not None}
 

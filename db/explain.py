@@ -13,6 +13,7 @@ import orjson
 
 from db.connection import ReadConnection
 from db.errors import translated
+from db.sql_comment import commented, named
 from domain.errors import RollcallError
 
 if TYPE_CHECKING:
@@ -46,7 +47,8 @@ async def plan_of(
             if limit is not None:
                 await driver.execute(f"SET LOCAL statement_timeout = {max(int(limit.total_seconds() * 1000), 1)}")
             options = f"ANALYZE {analyze}, VERBOSE, SETTINGS, BUFFERS {analyze}, FORMAT JSON"
-            return _first(await driver.fetchval(f"EXPLAIN ({options}) {sql}", *arguments))
+            explaining = commented(f"EXPLAIN ({options}) {named(sql)[1]}", "explain")
+            return _first(await driver.fetchval(explaining, *arguments))
     except asyncpg.PostgresError as error:
         raise _refused(error) from error
 
@@ -60,7 +62,7 @@ async def estimate_of(connection: ReadConnection, sql: str) -> Mapping[str, Any]
     given = f"({', '.join(['NULL'] * values)})" if values else ""
     try:
         async with driver.transaction():
-            await driver.fetch(f"PREPARE rollcall_estimate AS {sql}")
+            await driver.fetch(commented(f"PREPARE rollcall_estimate AS {named(sql)[1]}", "explain"))
             await driver.execute("SET LOCAL plan_cache_mode = force_generic_plan")
             found = await driver.fetchval(f"EXPLAIN (VERBOSE, FORMAT JSON) EXECUTE rollcall_estimate{given}")
             await driver.execute("DEALLOCATE rollcall_estimate")

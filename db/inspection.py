@@ -59,6 +59,7 @@ _COUNTED: Final = Query(
     SELECT count(*) FROM pg_stat_statements
     WHERE dbid = (SELECT oid FROM pg_database WHERE datname = current_database())"""),
 )
+_EVICTIONS: Final = Query("statements_evictions", text("SELECT dealloc FROM pg_stat_statements_info"))
 _AUTO_EXPLAIN: Final = Query(
     "auto_explain", text("SELECT setting FROM pg_settings WHERE name = 'auto_explain.log_min_duration'")
 )
@@ -151,6 +152,11 @@ async def _counts(connection: ReadConnection) -> bool:
 async def statements_counted(connection: ReadConnection) -> int | None:
     """How many statements of this database pg_stat_statements knows; None where it does not count."""
     return await connection.first(_COUNTED, int) if await _counts(connection) else None
+
+
+async def evictions(connection: ReadConnection) -> int:
+    """How often pg_stat_statements forgot its least used statements for want of room; asked only where it counts."""
+    return await connection.first(_EVICTIONS, int) or 0
 
 
 async def may_reset_statements(connection: ReadConnection) -> bool:

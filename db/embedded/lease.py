@@ -17,6 +17,7 @@ FOR_TESTS = {
     "fsync": "off",
     "synchronous_commit": "off",
     "full_page_writes": "off",
+    "pg_stat_statements.max": "50000",  # many databases share it, and dropping one does not free its entries
     "autovacuum": "off",  # its workers are a superuser's: DROP DATABASE ... FORCE may not end them
 }
 

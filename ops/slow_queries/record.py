@@ -3,20 +3,19 @@
 Each source may be missing; then the report has less, and its notes say what to do about it.
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import unquote
 
 import msgspec
 
 from db.connection import ReadConnection
 from db.database import Database, PoolLimits
 from db.explain import NoPlan, estimate_of, without_values
-from db.inspection import StatementRow, auto_explain_ms, slowest_statements, table_sizes
+from db.inspection import StatementRow, auto_explain_ms, evictions, slowest_statements, table_sizes
 from db.plan_advice import Advice, advice_on, tables_of
 from db.slow_plans import SlowPlan, slow_plans
+from db.sql_comment import named
 from domain.errors import Unavailable
 from ops.plan_text import outline
 from ops.server_log import LoggedPlan, log_of, logged_plans
@@ -42,8 +41,8 @@ LOGS_NOTHING: Final = (
     "auto_explain logs no plan: set auto_explain.log_min_duration, log_format = json and log_verbose = on"
 )
 UNREAD: Final = "the plans that auto_explain logs are in PostgreSQL's log: name it with --log FILE"
+EVICTED: Final = "pg_stat_statements forgot its least used statements {} times: raise pg_stat_statements.max"
 HIDDEN: Final = "<insufficient privilege>"
-_TAG: Final = re.compile(r"\s*/\*application='rollcall',statement='([^']*)'\*/\s*$")
 
 
 class Sender(msgspec.Struct, frozen=True):
@@ -114,6 +113,7 @@ async def record_of(settings: Settings, asked: Asked) -> Record:
     try:
         async with database.read() as connection:
             counted = await slowest_statements(connection, asked.most)
+            forgot = await evictions(connection) if counted is not None else 0
             auto_ms = await auto_explain_ms(connection)
             kept = await slow_plans(connection) if asked.plans else []
         if counted is None and running is None:
@@ -121,6 +121,7 @@ async def record_of(settings: Settings, asked: Asked) -> Record:
         senders = (running or {}).get("senders", {})
         statements = _ours(running or {}, asked.most) if counted is None else [_theirs(row, senders) for row in counted]
         notes = [] if running else [NOT_RUNNING]
+        notes += [EVICTED.format(forgot)] if forgot else []
         if asked.plans:
             log = asked.log or log_of(settings)
             notes += _plan_notes(settings, auto_ms, log)
@@ -151,18 +152,12 @@ def _plan_notes(settings: Settings, auto_ms: int | None, log: Path | None) -> li
     return notes if log else [*notes, UNREAD]
 
 
-def named(query: str) -> tuple[str | None, str]:
-    """The name in the comment of a statement, if it is ours, and its text on one line."""
-    tag = _TAG.search(query)
-    return (unquote(tag[1]) if tag else None), " ".join(_TAG.sub("", query).split())
-
-
 def _theirs(row: StatementRow, senders: Mapping[str, Any]) -> Statement:
-    name, text = named(row.query)
+    name, query = named(row.query)
     return Statement(
         row.queryid,
         name,
-        text,
+        " ".join(query.split()),
         row.calls,
         round(row.total_ms, 3),
         round(row.mean_ms, 3),
