@@ -8,6 +8,7 @@ from ops.cluster_command import cluster
 from ops.db_command import db
 from ops.demo_command import demo
 from ops.doctor_command import doctor
+from ops.perf_command import perf
 from ops.user_command import user
 
 app = typer.Typer(name="rollcall", help="Operate Rollcall, the attendance service.", no_args_is_help=True)
@@ -15,6 +16,7 @@ app.add_typer(attendance, name="attendance")
 app.add_typer(cache, name="cache")
 app.add_typer(cluster, name="cluster")
 app.add_typer(db, name="db")
+app.add_typer(perf, name="perf")
 app.add_typer(user, name="user")
 app.command()(demo)
 app.command()(doctor)
