@@ -61,12 +61,19 @@ def _reading(node: Node, rows_by_table: Mapping[str, float]) -> Iterator[Advice]
         finding = f"{table} is read from end to end: {removed + kept:,.0f} rows for the {kept:,.0f} that fit"
         yield Advice("sequential scan", finding, _new_index(table, columns))
     elif node["Node Type"] != "Seq Scan" and loops and removed >= MANY_ROWS and kept <= SELECTIVE * (removed + kept):
-        index = node.get("Index Name")
+        index = _index_of(node)
         finding = f"of {removed + kept:,.0f} rows of {table} that {index or 'the index'} finds, {kept:,.0f} fit"
         yield Advice("rows removed by filter", finding, _new_index(table, columns, beside=index))
     if node.get("Heap Fetches", 0) >= MANY_ROWS and node["Heap Fetches"] * 2 > node.get("Actual Rows", 0):
         finding = f"{node['Index Name']} alone could answer, yet {node['Heap Fetches']:,} rows of {table} were read"
         yield Advice("heap fetches", finding, f"VACUUM {table}")
+
+
+def _index_of(node: Node) -> str | None:
+    """The index that finds the rows of a node: a bitmap's is a node below it."""
+    below = node.get("Plans", ()) if node["Node Type"] == "Bitmap Heap Scan" else ()
+    names = [one["Index Name"] for one in (node, *below) if "Index Name" in one]
+    return str(names[0]) if names else None
 
 
 def _new_index(table: str, columns: Sequence[str], beside: str | None = None) -> str:
@@ -110,7 +117,8 @@ def _misjudging(node: Node, cut_off: bool) -> Iterator[Advice]:
     place = f"{node['Node Type']} of {relation}" if relation else str(node["Node Type"])
     finding = f"{place}: {node['Plan Rows']:,.0f} rows were expected, {node['Actual Rows']:,.0f} came"
     table = _PARTITION.sub("", relation or "")
-    columns = index_columns(node.get("Filter", "") + node.get("Index Cond", ""), node.get("Alias", relation or ""))
+    conditions = "".join(node.get(name, "") for name in ("Index Cond", "Recheck Cond", "Filter"))
+    columns = index_columns(conditions, node.get("Alias", relation or ""))
     remedy = f"ANALYZE {table}" if table else "ANALYZE the tables below it"
     if len(columns) > 1:
         remedy += f"; if that does not help, CREATE STATISTICS ON {', '.join(columns)} FROM {table}"
@@ -119,7 +127,7 @@ def _misjudging(node: Node, cut_off: bool) -> Iterator[Advice]:
 
 def _far_off(node: Node, cut_off: bool) -> bool:
     loops = node.get("Actual Loops", 0)
-    if not loops:
+    if not loops or node["Node Type"] == "Bitmap Index Scan":  # the scan above it names the table
         return False
     expected, came = max(node["Plan Rows"], 1), max(node["Actual Rows"], 1)
     if max(expected, came) * loops < MANY_ROWS:
