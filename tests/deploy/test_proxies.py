@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import signal
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -11,7 +12,8 @@ import httpx2
 import pytest
 
 from tests.cluster.conftest import Start
-from tests.cluster.load import WebSocket
+from tests.cluster.load import Load, WebSocket
+from tests.cluster.test_tls import UPGRADE, first_line
 from tests.deploy.proxies import Proxy, haproxy, nginx
 
 PROXIES = pytest.mark.parametrize("proxy", [nginx, haproxy])
@@ -132,6 +134,39 @@ async def test_a_node_that_is_gone_costs_nothing(proxy: Proxy, tmp_path: Path) -
 
 
 @PROXIES
+async def test_nodes_that_failed_a_while_ago_are_asked_when_there_is_no_other(proxy: Proxy, tmp_path: Path) -> None:
+    """As when a worker of each is killed: what was in flight counts as failures of a node that goes on."""
+    async with two_nodes() as (a, b, ports), proxy(ports, tmp_path) as port, httpx2.AsyncClient() as client:
+        for _ in range(4):
+            a.deaths.extend([None] * 2)
+            assert (await client.get(f"http://127.0.0.1:{port}/graphql")).status_code == 200
+        sent = json.dumps({"query": "mutation { checkIn(input: {}) { x } }"})
+        answer = await client.post(f"http://127.0.0.1:{port}/graphql", content=sent)
+    assert answer.status_code == 200
+    assert [*a.seen, *b.seen].count(sent) == 1
+
+
+@PROXIES
+async def test_neither_a_killed_worker_nor_a_reload_of_the_only_node_loses_a_query(
+    proxy: Proxy, start: Start, tmp_path: Path
+) -> None:
+    cluster = await start(DRAIN_TIMEOUT=5)
+    await cluster.ready(2)
+    async with proxy([cluster.port] * 2, tmp_path) as port, Load(port, method="GET") as load:
+        await load.more(300)
+        victim = cluster.workers()[0]
+        victim.kill()
+        await cluster.ready(3)
+        await load.more(300)
+        cluster.signal(signal.SIGHUP)
+        await cluster.line("reloaded")
+        await cluster.line("has left", 2)
+        await load.more(300)
+    assert load.failures == {}
+    assert load.answers[str(victim.pid)] > 0
+
+
+@PROXIES
 async def test_answers_are_compressed_and_connections_kept(proxy: Proxy, tmp_path: Path) -> None:
     async with two_nodes() as (a, b, ports), proxy(ports, tmp_path) as port, httpx2.AsyncClient() as client:
         for _ in range(20):
@@ -157,10 +192,11 @@ async def test_whoever_asks_too_often_is_told_so(proxy: Proxy, tmp_path: Path) -
 
 
 @PROXIES
-async def test_websockets_pass(proxy: Proxy, start: Start, tmp_path: Path) -> None:
+async def test_websockets_pass_and_no_other_tunnel(proxy: Proxy, start: Start, tmp_path: Path) -> None:
     cluster = await start(CLUSTER_WORKERS=1)
     await cluster.ready(1)
     async with proxy([cluster.port, cluster.port], tmp_path) as port:
+        assert await first_line(port, UPGRADE) == b"HTTP/1.1 200 \r\n"
         socket = await WebSocket.open(port)
         assert await socket.echo("hello") == "hello"
         socket._writer.close()
