@@ -17,7 +17,7 @@ from contextvars import Context
 from copy import copy
 from datetime import timedelta
 from types import MappingProxyType
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 import msgspec
 
@@ -93,6 +93,14 @@ def dependencies(tags: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*tags, *(tag.partition(".")[0] for tag in tags)]))
 
 
+class Foundation(NamedTuple):
+    """Names in Redis with the values that they must have, and the server that must say so."""
+
+    names: list[str]
+    values: list[bytes]
+    run_id: str
+
+
 class SecondLevelCache:
     """Entries of one installation in Redis; `server` None means that the cache is off."""
 
@@ -162,15 +170,24 @@ class SecondLevelCache:
             ]
         return reading
 
-    async def unchanged(self, fence: bytes, stamps: Mapping[str, bytes]) -> bool:
-        """Whether the fence and every one of these stamps is as it was: then what rests on them is as it was."""
+    def foundation(self, fence: bytes, stamps: Mapping[str, bytes]) -> Foundation:
+        """The fence and these stamps, to be asked again and again whether they still stand."""
+        names = [self.fence_name, *(self.stamp_prefix + tag for tag in stamps)]
+        return Foundation(names, [fence, *stamps.values()], fence.partition(b".")[0].decode())
+
+    async def stands(self, foundation: Foundation) -> bool:
+        """Whether the fence and every one of the stamps is as it was: then what rests on them is as it was."""
         if self._tick is None:
             return False
         try:
-            run_id, values = await self._tick.read([self.fence_name, *(self.stamp_prefix + tag for tag in stamps)])
+            run_id, values = await self._tick.read(foundation.names)
         except CacheUnreachable:
             return False
-        return values == [fence, *stamps.values()] and fence.startswith(f"{run_id}.".encode())
+        return values == foundation.values and run_id == foundation.run_id
+
+    async def unchanged(self, fence: bytes, stamps: Mapping[str, bytes]) -> bool:
+        """The same of stamps that are asked about once."""
+        return await self.stands(self.foundation(fence, stamps))
 
     async def newest(self) -> Position | None:
         """The newest position of PostgreSQL that the stamps know of, None when that is not known for certain."""

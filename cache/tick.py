@@ -17,10 +17,26 @@ MOST_UNDER_WAY: Final = 4
 class _Flight:
     """The names that wait for one MGET, each once."""
 
-    def __init__(self, number: int, answer: asyncio.Future[Answer]) -> None:
+    def __init__(self, number: int) -> None:
         self.number = number
-        self.answer = answer
         self.places: dict[str, int] = {}
+        self._waiting: list[asyncio.Future[Answer]] = []
+
+    async def landing(self) -> Answer:
+        """The answer; each reader waits for a future of its own, so that one who gives up takes nobody along."""
+        own: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self._waiting.append(own)
+        return await own
+
+    def land(self, outcome: Answer | CacheUnreachable) -> None:
+        """Tell everybody who still waits."""
+        for own in self._waiting:
+            if own.done():
+                continue
+            if isinstance(outcome, CacheUnreachable):
+                own.set_exception(outcome)
+            else:
+                own.set_result(outcome)
 
     def add(self, names: Sequence[str]) -> list[int]:
         places = self.places
@@ -48,12 +64,12 @@ class TickReader:
         places = flight.add(names)
         record_redis(flight.number)
         with RoundTrip("MGET", flight.number):
-            run_id, values = await asyncio.shield(flight.answer)
+            run_id, values = await flight.landing()
         return Answer(run_id, [values[place] for place in places])
 
     def _new_flight(self) -> _Flight:
         loop = asyncio.get_running_loop()
-        flight = self._boarding = _Flight(next(self._numbers), loop.create_future())
+        flight = self._boarding = _Flight(next(self._numbers))
         # two turns: batches that were dispatched together start up to one turn apart
         loop.call_soon(loop.call_soon, self._ready, flight)
         return flight
@@ -79,10 +95,9 @@ class TickReader:
         try:
             answer = await self._server.mget(list(flight.places))
         except BaseException as error:
-            known = isinstance(error, CacheUnreachable)
-            flight.answer.set_exception(error if known else CacheUnreachable(f"the MGET was given up: {error!r}"))
-            flight.answer.exception()  # every reader may have been cancelled
+            known = error if isinstance(error, CacheUnreachable) else None
+            flight.land(known or CacheUnreachable(f"the MGET was given up: {error!r}"))
             if not known:
                 raise
         else:
-            flight.answer.set_result(answer)
+            flight.land(answer)

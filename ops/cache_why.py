@@ -66,7 +66,7 @@ async def _explained(
     context = Context(database, cache, found.viewer, request_id="why")
     with recording() as made:
         answer = await execution.run(prepared, context, GRAPHQL_RESPONSE, "why")
-    key = responses.operation_key(prepared, GRAPHQL_RESPONSE)
+    key = prepared.key
     kept, reason = responses.keep(key, context, answer)
     await cache.settle()
     report = report_on(Outcome(answer, kept, reason), context, responses.facts(key), made)

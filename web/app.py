@@ -9,8 +9,9 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
+from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.routing import BaseRoute, Route
-from starlette.types import Lifespan
+from starlette.types import ASGIApp, Lifespan, Receive, Scope, Send
 from strawberry import Schema
 
 from domain.errors import RollcallError
@@ -56,12 +57,37 @@ def create_app(
             yield state or {}
             await endpoint.finish_mutations()
 
-    return Starlette(
+    return _Application(
+        endpoint,
         routes=[Route("/graphql", endpoint), *health_routes(readiness, helpful), *routes],
         middleware=list(layers(settings)),
         exception_handlers={HTTPException: problem_of_http, RollcallError: problem_of_rollcall},
         lifespan=lifespan_with_mutations,
     )
+
+
+class _Application(Starlette):
+    """Starlette without its net under bugs, which is the envelope, and with a short way to /graphql.
+
+    Its router would cost as much as looking a kept answer up. The route is still there: it corrects `/graphql/`.
+    """
+
+    def __init__(self, endpoint: GraphQLEndpoint, **given: Any) -> None:
+        super().__init__(**given)
+        self._endpoint = endpoint
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """Called by Starlette before the first request."""
+        routed, endpoint = ExceptionMiddleware(self.router, handlers=self.exception_handlers), self._endpoint
+
+        async def graphql_or_routed(scope: Scope, receive: Receive, send: Send) -> None:
+            is_graphql = scope["type"] == "http" and scope["path"] == "/graphql"
+            await (endpoint if is_graphql else routed)(scope, receive, send)
+
+        app: ASGIApp = graphql_or_routed
+        for layer, given, options in reversed(self.user_middleware):
+            app = layer(app, *given, **options)
+        return app
 
 
 def layers(settings: Settings) -> Sequence[Middleware]:

@@ -61,7 +61,7 @@ class CachedExecution:
         self, prepared: PreparedOperation, execution: Execution, headers: "Headers", method: str, media_type: str
     ) -> Answer | Asked:
         """A kept answer that is still right, without anything else being looked up."""
-        operation = self._responses.operation_key(prepared, media_type)
+        operation = prepared.key
         if is_wanted(headers):
             return Asked(operation, headers, method, prepared, media_type, "miss", explains=True)
         user_id, found = await self._at_once(operation, headers)
@@ -92,9 +92,10 @@ class CachedExecution:
 
     async def _at_once(self, operation: bytes, headers: "Headers") -> tuple[int | None, KeptAnswer | Miss]:
         """What is kept for a viewer who is known, or for nobody; a foreign token is looked at as it always was."""
-        if "authorization" not in headers:
+        authorization = headers.get("authorization")
+        if authorization is None:
             return None, await self._responses.fresh(operation, None)
-        claims = self._authenticator.own_claims(headers["authorization"])
+        claims = self._authenticator.own_claims(authorization)
         if claims is None:
             return None, "miss"
         return claims.user_id, await self._responses.fresh(operation, claims.user_id, claims.token_epoch)

@@ -33,6 +33,7 @@ class Envelope:
     def __init__(self, app: ASGIApp, body_bytes: int) -> None:
         self._app = app
         self._body_bytes = body_bytes
+        self._access = log.bind()  # once: it takes as long as writing the line
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass one request through."""
@@ -65,17 +66,16 @@ class Envelope:
             measure(scope, record, seconds)
             if span is not None:
                 request_ends(span, scope, record, ledger)
-            _log(scope, record, ledger, seconds)
+            self._log(scope, record, ledger, seconds)
+
+    def _log(self, scope: Scope, record: RequestRecord, ledger: Ledger, seconds: float) -> None:
+        """One line without personal data: no address, query string, token or variable."""
+        facts = msgspec.to_builtins(record) | ledger.facts()
+        write = self._access.debug if scope["path"] in PROBES else self._access.info
+        write("request", method=scope["method"][:20], path=scope["path"][:100], ms=round(seconds * 1e3, 2), **facts)
 
 
 def _missing(given: Iterable[tuple[bytes, bytes]], record: RequestRecord) -> Iterable[tuple[bytes, bytes]]:
     names = {name for name, _ in given}  # in lower case, as ASGI asks
     yield b"x-request-id", record.request_id.encode("ascii")
     yield from ((name, value) for name, value in SECURITY_HEADERS.items() if name not in names)
-
-
-def _log(scope: Scope, record: RequestRecord, ledger: Ledger, seconds: float) -> None:
-    """One line without personal data: no address, query string, token or variable."""
-    facts = msgspec.to_builtins(record) | ledger.facts()
-    write = log.debug if scope["path"] in PROBES else log.info
-    write("request", method=scope["method"][:20], path=scope["path"][:100], ms=round(seconds * 1e3, 2), **facts)

@@ -3,11 +3,13 @@
 Strawberry's schema extensions are left out on purpose: limits, masking and caching are done here and once.
 """
 
+import hashlib
 from collections.abc import Awaitable, Callable
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+import orjson
 from graphql import ExecutionResult, GraphQLSchema, OperationType, execute
 from strawberry import Schema
 from strawberry.execution import optimized_is_awaitable
@@ -52,6 +54,8 @@ class PreparedOperation(msgspec.Struct, frozen=True):
     operation: Operation
     request: GraphQLRequest
     cost: int
+    key: bytes
+    """What the operation is known by: its text, name and variables, and the form of the answer."""
 
 
 class Execution:
@@ -74,7 +78,7 @@ class Execution:
         cost = operation.cost.under(operation.variable_defaults | request.variables)
         if cost > self._limits.cost:
             raise too_complex("cost", cost, self._limits.cost)
-        return PreparedOperation(document, operation, request, cost)
+        return PreparedOperation(document, operation, request, cost, _key(request, operation, media_type))
 
     async def run(self, prepared: PreparedOperation, context: object, media_type: str, request_id: str) -> Answer:
         """Execute and encode; errors of resolvers become entries of the answer."""
@@ -94,6 +98,11 @@ class Execution:
             entries = [formatted(error, "BAD_USER_INPUT") for error in result.errors]  # variables did not fit
             return refusal(entries, request_error_status(media_type))
         return executed(result.data, result.errors, media_type, request_id)
+
+
+def _key(request: GraphQLRequest, operation: Operation, media_type: str) -> bytes:
+    parts = [request.query, operation.name or "", media_type, request.variables]
+    return hashlib.blake2b(orjson.dumps(parts, option=orjson.OPT_SORT_KEYS), digest_size=16).digest()
 
 
 def request_error_status(media_type: str) -> int:

@@ -8,7 +8,6 @@ from datetime import timedelta
 
 import structlog
 from graphql import OperationType
-from starlette.datastructures import Headers
 from starlette.types import Receive, Scope, Send
 
 from domain.errors import ClientError, Unavailable, UserProblem
@@ -25,9 +24,12 @@ from web.execution import ContextFactory, Execution, PreparedOperation, RequestF
 from web.graphql_request import GraphQLRequest, check_content_type, from_body, from_query_string
 from web.measured import operation_label
 from web.negotiation import GRAPHQL_RESPONSE, JSON, answer_type
+from web.recognised import Bytes, RecognisedRequests
 from web.request_errors import RequestError
+from web.request_headers import RequestHeaders
 from web.request_record import RequestRecord, record_of
 from web.responses import send_bytes
+from web.traced import TracedOperation
 
 ALLOWED = {"Allow": "GET, HEAD, POST, OPTIONS"}
 
@@ -45,6 +47,7 @@ class GraphQLEndpoint:
         cached: CachedExecution | None = None,
     ) -> None:
         self._execution = execution
+        self._recognised = RecognisedRequests(execution.documents)
         self._cached = cached
         self._context_factory = context_factory
         self._timeout_s = timeout.total_seconds()
@@ -56,8 +59,9 @@ class GraphQLEndpoint:
             await send_bytes(send, 204, b"", None, ALLOWED)
             return
         exchange = _Exchange(scope, receive, asyncio.get_running_loop().time() + self._timeout_s)
-        answer = await self._answer(exchange)
-        exchange.record.error_codes = answer.error_codes
+        with TracedOperation(exchange.record):
+            answer = await self._answer(exchange)
+            exchange.record.error_codes = answer.error_codes
         headers = {"Vary": "Accept", "Cache-Control": "no-store", **answer.headers}
         body = b"" if scope["method"] == "HEAD" else answer.body
         await send_bytes(send, answer.status, body, f"{exchange.media_type}; charset=utf-8", headers)
@@ -79,7 +83,7 @@ class GraphQLEndpoint:
         watch: ClientWatch | None = None
         try:
             async with asyncio.timeout_at(exchange.deadline) as limit:
-                prepared = self._prepared(await self._request(exchange), exchange)
+                prepared = self._prepared(await self._read(exchange), exchange)
                 if isinstance(prepared, Answer):
                     return prepared
                 await self._mind_token(prepared.request, exchange)
@@ -152,7 +156,8 @@ class GraphQLEndpoint:
             return with_touched(answer, context)
         return answer
 
-    async def _request(self, exchange: "_Exchange") -> GraphQLRequest:
+    async def _read(self, exchange: "_Exchange") -> Bytes:
+        """The bytes that hold the operation."""
         method, headers = exchange.scope["method"], exchange.headers
         if method not in ("GET", "HEAD", "POST"):
             raise RequestError(
@@ -162,15 +167,25 @@ class GraphQLEndpoint:
             shown = headers["accept"][:100]
             raise RequestError("NOT_ACCEPTABLE", f"Accept: needed {JSON} or {GRAPHQL_RESPONSE}, got {shown!r}", 406)
         if method != "POST":
-            return from_query_string(exchange.scope["query_string"])
+            return Bytes(False, exchange.media_type, exchange.scope["query_string"])
         check_content_type(headers.get("content-type"), headers.get("content-encoding"))
-        return from_body(await read_body(exchange.receive))
+        return Bytes(True, exchange.media_type, await read_body(exchange.receive))
 
-    def _prepared(self, request: GraphQLRequest, exchange: "_Exchange") -> PreparedOperation | Answer:
+    def _checked(self, asked: Bytes) -> PreparedOperation | Answer:
+        """The operation that the bytes hold, if it may be executed."""
+        if found := self._recognised.get(asked):
+            return found
+        request = from_body(asked.raw) if asked.is_body else from_query_string(asked.raw)
         try:
-            prepared = self._execution.prepare(request, exchange.media_type)
+            prepared = self._execution.prepare(request, asked.media_type)
         except RequestError as error:
-            return refusal_of(error, request_error_status(exchange.media_type))
+            return refusal_of(error, request_error_status(asked.media_type))
+        if isinstance(prepared, PreparedOperation):
+            self._recognised.keep(asked, prepared)
+        return prepared
+
+    def _prepared(self, asked: Bytes, exchange: "_Exchange") -> PreparedOperation | Answer:
+        prepared = self._checked(asked)
         if isinstance(prepared, PreparedOperation):
             kind = prepared.operation.kind
             exchange.record.operation_name = (prepared.operation.name or "")[:80] or None
@@ -212,7 +227,7 @@ class _Exchange:
         self.receive = receive
         self.deadline = deadline
         self.past_cache = False
-        self.headers = Headers(scope=scope)
+        self.headers = RequestHeaders(scope)
         self.record: RequestRecord = record_of(scope)
         accepted = answer_type(self.headers.get("accept"))
         self.acceptable = accepted is not None

@@ -9,21 +9,21 @@ docs/explain/response-cache.md says why that is safe.
 import hashlib
 from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 from typing import Final, Literal
 
 import msgspec
-import orjson
 
 from cache.dependencies import Dependencies
-from cache.second_level import SecondLevelCache
+from cache.second_level import Foundation, SecondLevelCache
 from domain.consistency import Position
 from domain.permission import Viewer
 from resolvers.consulted import facts_of
 from resolvers.context import Context
 from telemetry.counters import count
+from telemetry.ledger import note_viewer
 from web.answers import Answer
-from web.execution import PreparedOperation
 from web.viewers import class_of
 
 MOST_OPERATIONS: Final = 50_000
@@ -38,7 +38,7 @@ AnswerKey = tuple[bytes, tuple[str, ...], tuple[object, ...] | None]
 """Operation, names of facts, values of facts. With the names: what is learned may be forgotten and learned anew."""
 
 
-class KnownViewer(msgspec.Struct, frozen=True):
+class KnownViewer(msgspec.Struct, frozen=True, eq=False):
     """A viewer with what they rest on; another epoch of tokens needs another look."""
 
     viewer: Viewer
@@ -57,6 +57,8 @@ class KeptAnswer(msgspec.Struct, frozen=True):
     fence: bytes
     stamps: dict[str, bytes]
     made_at: datetime | None = None
+    latest_check: dict[KnownViewer | None, Foundation] = {}
+    """How the stamps were looked at for the viewer who asked last."""
 
     @property
     def size_bytes(self) -> int:
@@ -87,13 +89,6 @@ class ResponseCache:
         """The newest position of PostgreSQL that the stamps know of."""
         return await self._cache.newest()
 
-    def operation_key(self, prepared: PreparedOperation, media_type: str) -> bytes:
-        """What an operation is known by: its text, name and variables, and the form of the answer."""
-        request = prepared.request
-        parts = [request.query, prepared.operation.name or "", media_type]
-        digest = hashlib.blake2b(orjson.dumps([*parts, request.variables], option=orjson.OPT_SORT_KEYS), digest_size=16)
-        return digest.digest()
-
     def facts(self, operation: bytes) -> tuple[str, ...]:
         """Which facts about a viewer the operation is known to look at."""
         return self._facts_by_operation.get(operation, ())
@@ -120,16 +115,26 @@ class ResponseCache:
         if self._is_over(kept.valid_until):
             self._forget(key, kept)
             return "stale"
-        stamps = _together(kept, known)
-        if stamps is not None and await self._cache.unchanged(kept.fence, stamps):
+        foundation = self._foundation(kept, known)
+        if foundation is not None and await self._cache.stands(foundation):
             self._used(key, user_id)
-            count("answer_hits", class_of(known.viewer if known else None))
+            of_class = class_of(known.viewer if known else None)
+            count("answer_hits", of_class)
+            note_viewer(of_class)
             return kept
         if known is not None and await self._cache.unchanged(kept.fence, kept.stamps):
             return "miss"  # the viewer has changed or was looked up before the answer was made; the answer still holds
         self._forget(key, kept)
         count("responses", "changed")
         return "stale"
+
+    def _foundation(self, kept: KeptAnswer, known: KnownViewer | None) -> Foundation | None:
+        """What an answer and the rights of a viewer rest on, worked out once for the viewer who asks repeatedly."""
+        if (found := kept.latest_check.get(known)) is None and (stamps := _together(kept, known)) is not None:
+            found = self._cache.foundation(kept.fence, stamps)
+            kept.latest_check.clear()
+            kept.latest_check[known] = found
+        return found
 
     def rests_on(self, kept: KeptAnswer, user_id: int | None) -> dict[str, bytes] | None:
         """The stamps of an answer and of the rights of the viewer it was sent to; None when not of one moment."""
@@ -203,10 +208,10 @@ class ResponseCache:
 
     def _used(self, key: AnswerKey, user_id: int | None) -> None:
         """Both may have left while the stamps were looked at."""
-        if key in self._answers:
+        with suppress(KeyError):
             self._answers.move_to_end(key)
-        if user_id is not None and user_id in self._viewers:
-            self._viewers.move_to_end(user_id)
+            if user_id is not None:
+                self._viewers.move_to_end(user_id)
         count("responses", "hit")
 
     def _forget(self, key: AnswerKey, kept: KeptAnswer | None) -> None:

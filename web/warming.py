@@ -97,6 +97,6 @@ class Warming:
         self._responses.know(known.viewer, known.token_epoch, known.valid_until, loaders.dependencies)
         context = Context(self._database, self._cache, known.viewer, request_id="warming", clock=self._clock)
         answer = await execution.run(prepared, context, asked.media_type, "warming")
-        key = self._responses.operation_key(prepared, asked.media_type)
+        key = prepared.key
         kept, _ = self._responses.keep(key, context, answer)
         return "warmed" if kept else "not_kept"
