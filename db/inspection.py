@@ -41,6 +41,7 @@ _STATEMENTS: Final = Query(
       CAST(sum(temp_blks_written) AS bigint)
     FROM pg_stat_statements
     WHERE dbid = (SELECT oid FROM pg_database WHERE datname = current_database()) AND calls > 0
+      AND query NOT ILIKE 'EXPLAIN%'
     GROUP BY queryid ORDER BY 4 DESC, 1 LIMIT :most"""),
 )
 _RESET: Final = Query(

@@ -14,7 +14,7 @@ from ops.terminal import shown
 
 _CSS: Final = (Path(__file__).parent / "page.css").read_text()
 _HASH: Final = b64encode(hashlib.sha256(_CSS.encode()).digest()).decode()
-_POLICY: Final = f"default-src 'none'; style-src 'sha256-{_HASH}'; base-uri 'none'; form-action 'none'"
+_POLICY: Final = f"default-src 'none'; img-src data:; style-src 'sha256-{_HASH}'; base-uri 'none'; form-action 'none'"
 
 
 def page(record: Record, at: datetime) -> str:

@@ -204,6 +204,8 @@ async def _with_plan(
             return msgspec.structs.replace(one, no_plan=error.message)
         plan = Plan("estimated for any values", False, None, None, None, tree, outline(tree))
     advice = advice_on(plan.tree, await table_sizes(connection, sorted(tables_of(plan.tree))))
+    if one.temp_blocks and not any(found.kind.endswith("on disk") for found in advice):
+        advice.append(Advice("spilled to disk", f"{one.temp_blocks:,} temporary blocks were written", "raise work_mem"))
     return msgspec.structs.replace(one, plan=plan, advice=advice)
 
 

@@ -10,8 +10,10 @@ from ops.slow_queries.record import Record, Sender, Statement
 from ops.terminal import table
 
 LONGEST: Final = 70
-MOST_PLANS: Final = 5
-"""Plans are long: those of the statements that took most time, all others with --json or --html."""
+MOST_LATEST: Final = 20
+MOST_PLANS: Final = 3
+MOST_LINES: Final = 20
+"""Plans are long: the beginnings of those of the statements that took most time, all of all with --json or --html."""
 
 
 def screen(record: Record) -> Iterator[RenderableType]:
@@ -27,10 +29,12 @@ def screen(record: Record) -> Iterator[RenderableType]:
     for one in [one for one in record.statements if one.plan][:MOST_PLANS]:
         assert one.plan is not None
         yield f"\n[bold]Plan of {escape(title_of(one))}[/bold] ({one.plan.source})"
-        yield escape("\n".join(f"  {line}" for line in one.plan.outline))
+        yield escape("\n".join(f"  {line}" for line in one.plan.outline[:MOST_LINES]))
+        if len(one.plan.outline) > MOST_LINES:
+            yield f"  … {len(one.plan.outline) - MOST_LINES} more lines: --html FILE has them"
     yield ""
     if record.latest is not None:
-        yield latest_table(record.threshold_ms, record.latest)
+        yield latest_table(record.threshold_ms, record.latest[-MOST_LATEST:])
 
 
 def title_of(one: Statement) -> str:
