@@ -4,12 +4,15 @@ Tracebacks are plain: structlog's own would print the values of local variables,
 """
 
 import logging
+import re
 import sys
-from typing import TextIO
+from typing import Final, TextIO
 
 import orjson
 import structlog
-from structlog.typing import Processor
+from structlog.typing import EventDict, Processor
+
+DETAIL: Final = re.compile("^DETAIL:.*$", re.MULTILINE)
 
 
 def open_logs(stream: TextIO | None = None) -> None:
@@ -31,7 +34,14 @@ def _text() -> list[Processor]:
 
 
 def _json_lines() -> list[Processor]:
-    return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(serializer=_json)]
+    return [structlog.processors.format_exc_info, _without_values, structlog.processors.JSONRenderer(serializer=_json)]
+
+
+def _without_values(_: object, __: str, line: EventDict) -> EventDict:
+    """PostgreSQL's DETAIL of an error tells the values of the row: "Key (email)=(ada@example.org) already exists."."""
+    if "exception" in line:
+        line["exception"] = DETAIL.sub("DETAIL:  (left out)", line["exception"])
+    return line
 
 
 def _json(event: object, **_: object) -> str:

@@ -35,6 +35,7 @@ SAMPLED: Final = TraceFlags(TraceFlags.SAMPLED)
 UNSAMPLED: Final = TraceFlags(TraceFlags.DEFAULT)
 KINDS: Final = {"server": SpanKind.SERVER, "internal": SpanKind.INTERNAL, "client": SpanKind.CLIENT}
 STATUSES: Final = {False: Status(StatusCode.UNSET), True: Status(StatusCode.ERROR)}
+OF_OPENTELEMETRY: Final = logging.getLogger("opentelemetry")
 
 log = structlog.get_logger("rollcall.traces")
 
@@ -47,6 +48,8 @@ class Otlp:
         self._resource = resource
         self._processor = processor
         self._scope = InstrumentationScope("rollcall", version("rollcall"))
+        self._words = _ToOurLog()
+        OF_OPENTELEMETRY.addHandler(self._words)
 
     def samples(self, trace_id: int, parent: Parent | None) -> bool:
         """What OTEL_TRACES_SAMPLER says."""
@@ -76,11 +79,11 @@ class Otlp:
     def close(self) -> None:
         """Send what waits; takes as long as the collector does."""
         self._processor.shutdown()  # type: ignore[no-untyped-call]
+        OF_OPENTELEMETRY.removeHandler(self._words)
 
 
 def open_otlp() -> Otlp:
     """As the variables say."""
-    logging.getLogger("opentelemetry").addHandler(_ToOurLog())
     facts: dict[str, AnyValue] = {
         "service.name": "rollcall",
         "service.version": version("rollcall"),

@@ -19,6 +19,7 @@ from loaders.verification import Shadow
 from resolvers.context import Context
 from telemetry.clock import utc_now
 from telemetry.gauges import gauge
+from telemetry.ledger import note_viewer
 from telemetry.requests import slow
 from web.auth import Authenticator, auth_routes
 from web.cached_execution import CachedExecution
@@ -39,7 +40,7 @@ from web.throttle import Throttle
 from web.tokens import Tokens
 from web.trace_export import traces_exported, wanted
 from web.user_accounts import UserAccounts, ViewerAccount
-from web.viewers import viewer_with
+from web.viewers import class_of, viewer_with
 from web.warming import Warming
 
 
@@ -126,6 +127,7 @@ class Resources:
         authenticator = self._authenticator_past_cache if facts.past_cache else self._authenticator
         account = await authenticator.authenticate(facts.headers.get("authorization"))
         viewer = await self._viewer(account) if isinstance(account, ViewerAccount) else None
+        note_viewer(class_of(viewer))
         cache = self._no_cache if facts.past_cache else self.cache
         loaders = Loaders(self.database, cache, self.shadow.consider)
         return Context(

@@ -6,7 +6,7 @@ from starlette.types import Scope
 
 from telemetry.ledger import Ledger
 from telemetry.tracing import Span, Value, begin, begin_request, traceresponse
-from web.measured import failed, operation_label, part_of
+from web.measured import OUR_FAULT, failed, operation_label, part_of
 from web.request_record import RequestRecord
 
 METHODS = frozenset(("GET", "HEAD", "POST", "OPTIONS", "PUT", "PATCH", "DELETE"))
@@ -55,10 +55,10 @@ class TracedOperation:
         if self._span is not None:
             self._span.__enter__()
 
-    def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._span is not None:
             _describe(self._span, self._record)
-            self._span.__exit__(error)
+            self._span.__exit__(None)
 
 
 def _describe(span: Span, record: RequestRecord) -> None:
@@ -71,4 +71,4 @@ def _describe(span: Span, record: RequestRecord) -> None:
         span.attributes["rollcall.cost"] = record.cost
     if record.error_codes:
         span.attributes["rollcall.error_codes"] = record.error_codes
-    span.failed = failed(record)
+    span.failed = not OUR_FAULT.isdisjoint(record.error_codes)

@@ -3,6 +3,7 @@
 import io
 from collections.abc import Iterator
 
+import asyncpg
 import orjson
 import pytest
 import structlog
@@ -48,6 +49,20 @@ def test_json_lines() -> None:
     assert entry.pop("exception").splitlines()[-1] == "RuntimeError: no entry with 7 letters"
     assert entry == {"event": "it failed", "level": "error", "day": 42, "shape": "<class 'set'>"}
     assert "hunter2" not in line
+
+
+def test_what_postgresql_tells_of_a_row_is_left_out() -> None:
+    stream = io.StringIO()
+    open_logs(stream)
+    error = asyncpg.UniqueViolationError("duplicate key value violates unique constraint")
+    error.detail = "Key (email)=(ada@example.org) already exists."
+    try:
+        raise RuntimeError("the change failed") from error
+    except RuntimeError as failure:
+        structlog.get_logger("rollcall.test").error("it failed", exc_info=failure)
+    entry = orjson.loads(stream.getvalue())
+    assert "duplicate key value violates unique constraint\nDETAIL:  (left out)\n" in entry["exception"]
+    assert "ada@" not in stream.getvalue()
 
 
 def test_text_at_a_terminal() -> None:
