@@ -59,8 +59,19 @@ def _refusal(host: str, port: int, error: OSError, prefix: str = "") -> str:
 
 def _from_systemd() -> socket.socket | None:
     """The socket that systemd opened for us (socket activation), None without one."""
-    if os.environ.get("LISTEN_PID") != str(os.getpid()) or os.environ.get("LISTEN_FDS", "0") == "0":
+    count = os.environ.get("LISTEN_FDS", "0")
+    if os.environ.get("LISTEN_PID") != str(os.getpid()) or count == "0":
         return None
-    listener = socket.socket(fileno=_FIRST_SYSTEMD_FD)
+    if count != "1":
+        raise SettingsError(f"LISTEN_FDS: needed one socket, the service's port, got {count}: leave one ListenStream=")
+    try:
+        listener = socket.socket(fileno=_FIRST_SYSTEMD_FD)
+    except OSError as error:
+        raise SettingsError(
+            f"LISTEN_FDS: needed a socket as descriptor {_FIRST_SYSTEMD_FD}: {error.strerror}"
+        ) from error
+    if listener.family not in (socket.AF_INET, socket.AF_INET6) or listener.type != socket.SOCK_STREAM:
+        found = f"{listener.family.name} {listener.type.name}"
+        raise SettingsError(f"LISTEN_FDS: needed a TCP socket, got {found}: correct ListenStream=")
     listener.setblocking(False)
     return listener

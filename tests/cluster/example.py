@@ -16,6 +16,9 @@ if os.environ.get("EXAMPLE_FAILS_AT") == "import":
     raise ImportError("no module named nothing")
 
 
+_held: list[bytes] = []
+
+
 async def app(scope: Any, receive: Any, send: Any) -> None:
     """ASGI entry point."""
     if scope["type"] == "lifespan":
@@ -60,6 +63,8 @@ async def _answer(scope: Any, receive: Any, send: Any) -> None:
     operations.add("query Example", seconds)
     count("cache_hits", "example", 3)
     count("cache_misses", "example")
+    if "hold_mb" in query:
+        _held.append(b"x" * (int(query["hold_mb"]) << 20))
     if "slow_ms" in query:
         observe_statement("example_slow", float(query["slow_ms"]) / 1e3)
     body = json.dumps(_facts()).encode() if "facts" in query else f"{os.getpid()}".encode()

@@ -9,6 +9,8 @@ import socket
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.cluster.conftest import ROOT, Start, free_port, until
 from tests.cluster.load import ask_once
 
@@ -102,9 +104,34 @@ async def test_systemd_gives_the_socket_and_hears_how_far_we_are(tmp_path: Path)
         )
         assert await asyncio.to_thread(systemd.recv, 100) == b"READY=1"
         assert (await ask_once(listener.getsockname()[1]))[0] == 200
+        process.send_signal(signal.SIGHUP)
+        assert await asyncio.to_thread(systemd.recv, 100) == b"RELOADING=1"
+        assert await asyncio.to_thread(systemd.recv, 100) == b"READY=1"
         process.terminate()
         assert await asyncio.to_thread(systemd.recv, 100) == b"STOPPING=1"
         assert await process.wait() == 0
+
+
+@pytest.mark.parametrize(
+    ("descriptor", "count", "said"),
+    [
+        ("3</dev/null", "1", "needed a socket as descriptor 3: Socket operation on non-socket"),
+        ('3<&"$1"', "1", "needed a TCP socket, got AF_UNIX SOCK_DGRAM: correct ListenStream="),
+        ('3<&"$1"', "2", "needed one socket, the service's port, got 2: leave one ListenStream="),
+    ],
+)
+async def test_what_systemd_gives_and_cannot_be_served(descriptor: str, count: str, said: str) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as other:
+        process = await asyncio.create_subprocess_exec(
+            *("bash", "-c", f'exec {descriptor}; shift; LISTEN_PID=$$ LISTEN_FDS={count} exec "$@"', "bash"),
+            *(str(other.fileno()), *RUN, "1"),
+            cwd=ROOT,
+            pass_fds=(other.fileno(),),
+            stderr=asyncio.subprocess.PIPE,
+        )
+        _, errors = await process.communicate()
+    assert process.returncode == 2
+    assert [line.split(maxsplit=2)[2] for line in errors.decode().splitlines()] == [f"LISTEN_FDS: {said}"]
 
 
 async def test_in_process(start: Start) -> None:

@@ -207,6 +207,21 @@ async def test_worker_is_renewed_after_its_requests(start: Start) -> None:
     assert "renewed" in await cluster.line(r"worker 1 has answered \d+ requests")
 
 
+async def test_worker_is_renewed_when_it_holds_too_much(start: Start) -> None:
+    cluster = await start(CLUSTER_WORKERS=1, WORKER_MAX_MEMORY_MB=350)
+    await cluster.ready(1)
+    [grown] = cluster.workers()
+    assert (await ask_once(cluster.port, "/?hold_mb=1"))[1] == str(grown.pid)
+    async with Load(cluster.port, clients=4) as kept, Load(cluster.port, clients=2, keep_alive=False) as fresh:
+        await ask_once(cluster.port, "/?hold_mb=400")
+        await cluster.ready(2)
+        await cluster.line("worker 1 has left")
+        await kept.more(100)
+    assert (kept.failures, fresh.failures) == ({}, {})
+    assert re.search(r"worker 1 holds [45]\d\d MiB: renewed$", await cluster.line("renewed"))
+    assert grown.pid not in [worker.pid for worker in cluster.workers()]
+
+
 async def test_two_on_one_port(start: Start) -> None:
     port = free_port()
     first = await start(port)
