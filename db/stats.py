@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -15,24 +15,33 @@ from domain.attendance.metrics import SUM_NAMES, Sums
 from domain.ids import DepartmentId
 from domain.permission import MIN_GROUP_SIZE, Reach
 
-EXPRESSION_BY_DIMENSION: Final = {
-    "DATE": "CAST(d.work_date AS text)",
-    "WEEK": "to_char(d.work_date, 'IYYY-\"W\"IW')",
-    "MONTH": "to_char(d.work_date, 'YYYY-MM')",
-    "WEEKDAY": "CAST(extract(isodow FROM d.work_date) AS text)",
-    "HOUR_OF_FIRST_IN": "to_char(d.first_in AT TIME ZONE d.time_zone, 'HH24')",
-    "DEPARTMENT": "CAST(d.department_id AS text)",
-    "LOCATION": "CAST(d.location_id AS text)",
-    "SHIFT": "CAST(nullif(d.shift_id, 0) AS text)",
-    "MANAGER": "CAST(d.manager_id AS text)",
-    "EMPLOYEE": "CAST(d.employee_id AS text)",
-    "EMPLOYMENT_TYPE": "(SELECT CAST(e.employment_type AS text) FROM employee e WHERE e.id = d.employee_id)",
-    "STATUS": "CAST(d.status AS text)",
-    "WORK_MODE": "CAST(d.work_mode AS text)",
-    "EXCEPTION": "exception.label",
-    "LEAVE_TYPE": "CAST(d.leave_type_id AS text)",
+
+class Grouping(NamedTuple):
+    """What days are grouped by, null where a day has none, and how a group of it is written, as text."""
+
+    expression: str
+    written: str = "CAST({} AS text)"
+
+
+_DAY: Final = "CAST(d.work_date AS timestamp)"
+GROUPING_BY_DIMENSION: Final = {
+    "DATE": Grouping("d.work_date"),
+    "WEEK": Grouping(f"date_trunc('week', {_DAY})", "to_char({}, 'IYYY-\"W\"IW')"),
+    "MONTH": Grouping(f"date_trunc('month', {_DAY})", "to_char({}, 'YYYY-MM')"),
+    "WEEKDAY": Grouping("extract(isodow FROM d.work_date)"),
+    "HOUR_OF_FIRST_IN": Grouping("to_char(d.first_in AT TIME ZONE d.time_zone, 'HH24')"),
+    "DEPARTMENT": Grouping("d.department_id"),
+    "LOCATION": Grouping("d.location_id"),
+    "SHIFT": Grouping("nullif(d.shift_id, 0)"),
+    "MANAGER": Grouping("d.manager_id"),
+    "EMPLOYEE": Grouping("d.employee_id"),
+    "EMPLOYMENT_TYPE": Grouping("(SELECT e.employment_type FROM employee e WHERE e.id = d.employee_id)"),
+    "STATUS": Grouping("d.status"),
+    "WORK_MODE": Grouping("d.work_mode"),
+    "EXCEPTION": Grouping("exception.label"),
+    "LEAVE_TYPE": Grouping("d.leave_type_id"),
 }
-"""What days are grouped by, as text; null where a day has none."""
+"""Groups are written as text only when they are found: a text for each day takes four times as long."""
 BY_SLICE: Final = frozenset({"DATE", "WEEK", "MONTH", "WEEKDAY", "DEPARTMENT", "LOCATION", "SHIFT"})
 _LABELS: Final = ", ".join(f"({bit}, '{exception}')" for bit, exception in enumerate(EXCEPTIONS))
 _EXCEPTIONS: Final = f"LEFT JOIN (VALUES {_LABELS}) AS exception (bit, label) ON d.exceptions >> exception.bit & 1 = 1"
@@ -132,7 +141,7 @@ async def _stat(connection: ReadConnection, key: StatKey) -> Groups:
         metric, descending = key.order
         order.insert(0, f"{EXPRESSION_BY_METRIC[metric]} {'DESC' if descending else 'ASC'} NULLS LAST")
     sql = (
-        f"SELECT {', '.join([*group_names, *SUM_NAMES])} FROM ({inner}) AS summed WHERE {outer.sql}"
+        f"SELECT {', '.join([*_written(key.group_by), *SUM_NAMES])} FROM ({inner}) AS summed WHERE {outer.sql}"
         f"{' ORDER BY ' + ', '.join(order) if order else ''} LIMIT CAST(:rows AS int)"
     )
     parameters = {**where.parameters, **outer.parameters, "rows": key.limit + 1}
@@ -143,7 +152,7 @@ async def _stat(connection: ReadConnection, key: StatKey) -> Groups:
 
 
 def _grouped(group_by: Sequence[str], columns: Iterable[str], where: Where, table: str) -> str:
-    chosen = [EXPRESSION_BY_DIMENSION[name] for name in group_by]
+    chosen = [GROUPING_BY_DIMENSION[name].expression for name in group_by]
     return _summed(chosen, _group_names(group_by), columns, where, table, exceptions="EXCEPTION" in group_by)
 
 
@@ -154,7 +163,7 @@ def _in_groups(group_by: Sequence[str], columns: Sequence[str], where: Where, na
     """
     inside = Where()
     within_reach(inside, named, "n")
-    chosen = [EXPRESSION_BY_DIMENSION[name] for name in group_by]
+    chosen = [GROUPING_BY_DIMENSION[name].expression for name in group_by]
     chosen.append(f"d.employee_id IN (SELECT n.id FROM employee n WHERE {inside.sql})")
     names = _group_names(group_by)
     parts = _summed(chosen, [*names, "named"], columns, where, "attendance_day", exceptions="EXCEPTION" in group_by)
@@ -179,6 +188,14 @@ def _summed(
 
 def _group_names(group_by: Sequence[str]) -> list[str]:
     return [f"group_{number}" for number in range(len(group_by))]
+
+
+def _written(group_by: Sequence[str]) -> list[str]:
+    """The columns of the groups as text, under their own names."""
+    return [
+        f"{GROUPING_BY_DIMENSION[dimension].written.format(name)} AS {name}"
+        for dimension, name in zip(group_by, _group_names(group_by), strict=True)
+    ]
 
 
 def _add_bound(where: Where, bound: Bound, number: int) -> None:
@@ -222,13 +239,28 @@ async def headcounts(
 
 async def _headcount(connection: ReadConnection, key: HeadcountKey) -> tuple[Headcount, ...]:
     where = day_where(key.filter)
-    columns = ["count(DISTINCT d.employee_id) AS headcount"]
     if key.named is None:
-        sql = _grouped(key.group_by, columns, where, "attendance_day")
+        counted = _distinct(key.group_by, where)
     else:
-        sql = _in_groups(key.group_by, columns, where, key.named)
+        counted = _in_groups(key.group_by, ["count(DISTINCT d.employee_id) AS headcount"], where, key.named)
+    sql = f"SELECT {', '.join([*_written(key.group_by), 'headcount'])} FROM ({counted}) AS counted"
     records = await connection.records(statement("headcount", sql), **where.parameters)
     return tuple(Headcount(record[:-1], int(record[-1])) for record in records)
+
+
+def _distinct(group_by: Sequence[str], where: Where) -> str:
+    """Heads by group: employees are made distinct in a hash table, where count(DISTINCT) would sort every day."""
+    names = _group_names(group_by)
+    each = _summed(
+        [*(GROUPING_BY_DIMENSION[name].expression for name in group_by), "d.employee_id"],
+        [*names, "employee_id"],
+        (),
+        where,
+        "attendance_day",
+        exceptions="EXCEPTION" in group_by,
+    )
+    selected = ", ".join([*names, "count(*) AS headcount"])
+    return f"SELECT {selected} FROM ({each}) AS each{' GROUP BY ' + ', '.join(names) if names else ''}"
 
 
 async def _headcounts_of_departments(
@@ -239,9 +271,9 @@ async def _headcounts_of_departments(
     where = day_where(filter_)
     query = statement(
         "headcount_of_department",
-        "SELECT k.number, count(DISTINCT d.employee_id)"
+        "SELECT number, count(*) FROM (SELECT DISTINCT k.number, d.employee_id"
         " FROM unnest(CAST(:numbers AS int[]), CAST(:members AS int[])) AS k (number, member)"
-        f" JOIN attendance_day d ON d.department_id = k.member WHERE {where.sql} GROUP BY 1",
+        f" JOIN attendance_day d ON d.department_id = k.member WHERE {where.sql}) AS each GROUP BY number",
     )
     numbers, members = [number for number, _ in pairs], [member for _, member in pairs]
     records = await connection.records(query, **where.parameters, numbers=numbers, members=members)
