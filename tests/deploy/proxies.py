@@ -16,12 +16,16 @@ NO_LIMIT = 1_000_000
 
 
 @asynccontextmanager
-async def nginx(upstreams: Sequence[int], folder: Path, rate: int = NO_LIMIT) -> AsyncIterator[int]:
-    """nginx before ports of this machine; the value is its own port."""
+async def nginx(
+    upstreams: Sequence[int], folder: Path, rate: int = NO_LIMIT, balancers: str = ""
+) -> AsyncIterator[int]:
+    """nginx before ports of this machine; the value is its own port. `balancers` is the network of PROXY headers."""
     program, port = needed("nginx", "`make test-deploy` installs it; or `apt-get install nginx-light`"), free_port()
     text = with_ports((DEPLOY / "nginx" / "nginx.conf").read_text(), upstreams)
     text = text.replace("worker_processes auto", "worker_processes 1").replace("rate=50r/s", f"rate={rate}r/s")
-    text = text.replace("listen 8080;", f"listen 127.0.0.1:{port};")
+    if balancers:
+        text = text.replace("    listen 8080;\n", "").replace("# listen 8080 proxy", "listen 8080 proxy")
+    text = text.replace("listen 8080", f"listen 127.0.0.1:{port}").replace("10.0.0.0/8", balancers or "10.0.0.0/8")
     paths = "".join(f"{kind}_temp_path {folder}/{kind}; " for kind in ("client_body", "proxy"))
     text = text.replace("http {", f"http {{ access_log off; {paths}", 1)
     (folder / "nginx.conf").write_text(f"pid {folder}/nginx.pid; daemon off; error_log {folder}/nginx.log;\n{text}")
@@ -31,11 +35,16 @@ async def nginx(upstreams: Sequence[int], folder: Path, rate: int = NO_LIMIT) ->
 
 
 @asynccontextmanager
-async def haproxy(upstreams: Sequence[int], folder: Path, rate: int = NO_LIMIT) -> AsyncIterator[int]:
-    """HAProxy before ports of this machine; the value is its own port."""
+async def haproxy(
+    upstreams: Sequence[int], folder: Path, rate: int = NO_LIMIT, balancers: str = ""
+) -> AsyncIterator[int]:
+    """HAProxy before ports of this machine; the value is its own port. `balancers` is the network of PROXY headers."""
     program, port = needed("haproxy", "`apt-get install haproxy`"), free_port()
     text = with_ports((DEPLOY / "haproxy" / "haproxy.cfg").read_text(), upstreams)
     text = text.replace("bind :8080", f"bind 127.0.0.1:{port}").replace("gt 600", f"gt {rate}")
+    if balancers:
+        text = text.replace("# tcp-request connection expect-proxy", "tcp-request connection expect-proxy")
+        text = text.replace("10.0.0.0/8", balancers)
     text = re.sub(r"^    (log|option httplog).*\n", "", text, flags=re.MULTILINE)
     (folder / "haproxy.cfg").write_text(text.replace("maxconn 20000", "maxconn 2000\n    nbthread 1"))
     async with running((program, "-db", "-f", str(folder / "haproxy.cfg")), port, folder):

@@ -18,6 +18,7 @@ from tests.deploy.proxies import Proxy, haproxy, nginx
 
 PROXIES = pytest.mark.parametrize("proxy", [nginx, haproxy])
 LONG = json.dumps({"data": {"text": "x" * 4000}})
+BARE = "GET / HTTP/1.1\r\nhost: test\r\n\r\n"
 KEYED = {"input": {"employeeId": "RW1wbG95ZWU6NQ", "clientEventId": "tap-1"}}
 
 
@@ -179,6 +180,26 @@ async def test_answers_are_compressed_and_connections_kept(proxy: Proxy, tmp_pat
     assert (a.connections, b.connections) == (1, 1)
     assert "x-forwarded-for: 127.0.0.1" in a.heads[0].lower()
     assert "x-request-id: " in a.heads[0].lower()
+
+
+@PROXIES
+@pytest.mark.parametrize(("balancers", "believed"), [("127.0.0.0/8", True), ("192.0.2.0/24", False)])
+async def test_a_proxy_header_is_believed_from_balancers_alone(
+    proxy: Proxy, balancers: str, believed: bool, tmp_path: Path
+) -> None:
+    async with two_nodes() as (a, b, ports), proxy(ports, tmp_path, balancers=balancers) as port:
+        await first_line(port, f"PROXY TCP4 203.0.113.9 127.0.0.1 4711 80\r\n{BARE}")
+        if not believed and proxy is nginx:
+            assert ["x-forwarded-for: 127.0.0.1" in head.lower() for head in a.heads + b.heads] == [True]
+    assert [head for head in a.heads + b.heads if "203.0.113.9" in head] == (a.heads + b.heads if believed else [])
+    assert len(a.heads + b.heads) == (1 if believed or proxy is nginx else 0)
+
+
+async def test_our_own_port_knows_no_proxy_header(start: Start) -> None:
+    cluster = await start(CLUSTER_WORKERS=1)
+    await cluster.ready(1)
+    line = await first_line(cluster.port, f"PROXY TCP4 203.0.113.9 127.0.0.1 4711 80\r\n{BARE}")
+    assert line == b"HTTP/1.1 400 \r\n"
 
 
 @PROXIES
