@@ -24,7 +24,7 @@ def page(run: Run, findings: Sequence[Finding], sentence: str) -> str:
             '<meta name="viewport" content="width=device-width,initial-scale=1">',
             '<meta name="color-scheme" content="light dark">',
             f"<title>Load test {escape(run.made_at)}</title><style>{STYLE.read_text()}</style></head><body><main>",
-            *_head(run, sentence),
+            *_head(run, findings, sentence),
             _operations(run),
             '<section class="plots">',
             *_plots(run),
@@ -37,10 +37,11 @@ def page(run: Run, findings: Sequence[Finding], sentence: str) -> str:
     )
 
 
-def _head(run: Run, sentence: str) -> Iterator[str]:
+def _head(run: Run, findings: Sequence[Finding], sentence: str) -> Iterator[str]:
     latency = run.operations[ALL].latency
     share = run.failed / run.intended if run.intended else 0
-    level = "good" if run.held else "bad"
+    levels = {finding.level for finding in findings}
+    level = "bad" if "error" in levels else "fair" if "warning" in levels else "good"
     yield f"<h1>Load test</h1><p class='about'>{escape(run.url)}, {escape(run.made_at)}</p>"
     yield f"<p class='verdict {level}'>{escape(sentence)}</p><section class='tiles'>"
     yield _tile("asked for", f"{run.rate:g}", "requests/s")

@@ -8,7 +8,7 @@ from typing import Final
 import msgspec
 
 WIDTH, HEIGHT = 560, 230
-LEFT, RIGHT, TOP, BOTTOM = 58, 12, 10, 40
+LEFT, RIGHT, TOP, BOTTOM = 58, 24, 10, 40
 INNER_WIDTH: Final = WIDTH - LEFT - RIGHT
 INNER_HEIGHT: Final = HEIGHT - TOP - BOTTOM
 
