@@ -62,10 +62,11 @@ class Query:
 class _Timed:
     """Records how long a statement took; a class, since a generator would cost four times as much."""
 
-    __slots__ = ("_arguments", "_query", "_started")
+    __slots__ = ("_arguments", "_name", "_sql", "_started")
 
-    def __init__(self, query: Query, arguments: Sequence[Any]) -> None:
-        self._query = query
+    def __init__(self, name: str, sql: str, arguments: Sequence[Any] = ()) -> None:
+        self._name = name
+        self._sql = sql
         self._arguments = arguments
 
     def __enter__(self) -> None:
@@ -73,7 +74,7 @@ class _Timed:
 
     def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
         seconds = time.perf_counter() - self._started
-        statement_log.note(self._query.name, self._query.sql, self._arguments, seconds, error is not None)
+        statement_log.note(self._name, self._sql, self._arguments, seconds, error is not None)
 
 
 class ReadConnection:
@@ -110,7 +111,7 @@ class ReadConnection:
         async with self._turn:
             arguments = query.arguments(parameters)
             try:
-                with _Timed(query, arguments):
+                with _Timed(query.name, query.sql, arguments):
                     return await self._driver.fetch(query.sql, *arguments)
             except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError) as error:
                 raise translated(error) from error
@@ -138,7 +139,7 @@ class WriteConnection(ReadConnection):
         async with self._turn:
             arguments = query.arguments(parameters)
             try:
-                with _Timed(query, arguments):
+                with _Timed(query.name, query.sql, arguments):
                     status = await self._driver.execute(query.sql, *arguments)
             except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError) as error:
                 raise translated(error) from error
@@ -147,15 +148,17 @@ class WriteConnection(ReadConnection):
 
     async def copy(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
         """Append many rows by COPY."""
-        record_sql(f"copy_{table}")
+        record_sql(name := f"copy_{table}")
         async with self._turn:
-            await self._driver.copy_records_to_table(table, records=rows, columns=list(columns))
+            with _Timed(name, f"COPY {table}"):
+                await self._driver.copy_records_to_table(table, records=rows, columns=list(columns))
 
     async def script(self, sql: str) -> None:
         """Run many statements without parameters."""
         record_sql("script")
         async with self._turn:
-            await self._driver.execute(sql)
+            with _Timed("script", sql):
+                await self._driver.execute(sql)
 
     @asynccontextmanager
     async def savepoint(self) -> AsyncIterator[None]:

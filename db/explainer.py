@@ -59,6 +59,9 @@ class Explainer:
             except RollcallError as error:
                 count("slow_plans", "failed")
                 log.warning("no plan of a slow statement", name=sent.name, reason=error.message)
+            except Exception as error:  # a statement that nobody foresaw must not end the explaining of others
+                count("slow_plans", "failed")
+                log.error("no plan of a slow statement", name=sent.name, exc_info=error)
 
     async def explain(self, sent: Sent) -> None:
         """Record the plan of one statement."""

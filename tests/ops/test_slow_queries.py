@@ -163,6 +163,25 @@ def test_cleanup_forgets_the_statistics_of_this_database_alone(databases: Databa
         databases.drop(other)
 
 
+def test_statements_of_other_users_are_one_row_without_text(databases: Databases) -> None:
+    url, role = databases.new(), f"plain_{os.getpid()}"
+    superuser = str(make_url(url).set(username="postgres"))
+    given = {"DATABASE_URL": str(make_url(url).set(username=role)), "CACHE": "off"}
+    rows(superuser, f"CREATE ROLE {role} LOGIN")
+    try:
+        rows(superuser, f"GRANT SELECT ON slow_plan TO {role}")
+        rows(url, "SELECT 1 AS hidden")
+        found = answered(rollcall("db", "slow-query", "report", "--most", 500, "--json", **given))
+        shown = rollcall("db", "slow-query", "report", **given)
+    finally:
+        rows(superuser, f"DROP OWNED BY {role}")
+        rows(superuser, f"DROP ROLE {role}")
+        databases.drop(url)
+    [hidden] = [of for of in found["statements"] if of["queryid"] is None]
+    assert hidden["statement"] == record.HIDDEN and hidden["no_plan"].endswith("GRANT pg_read_all_stats to see it")
+    assert "AS hidden" not in str(found) and shown.exit_code == 0
+
+
 def test_watch_shows_what_happened_since_the_last_view(databases: Databases) -> None:
     url = databases.new()
     given = {"DATABASE_URL": url, "CACHE": "off"}

@@ -86,6 +86,18 @@ async def test_without_the_setting_only_slow_ones_are_logged(rig: Rig, monkeypat
     assert [line["event"] for line in lines if line.get("name") == "slow"] == ["slow statement"]
 
 
+async def test_copies_are_logged_as_well(empty_rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(statement_log, "every", True)
+    with capture_logs() as lines:
+        async with empty_rig.database.transaction() as connection:
+            await connection.script("CREATE TEMPORARY TABLE copied (id int)")
+            await connection.copy("copied", ("id",), [(1,)])
+    assert [line["name"] for line in lines if line.get("name", "").startswith(("copy", "script"))] == [
+        "script",
+        "copy_copied",
+    ]
+
+
 async def test_who_watches_is_given_the_values(rig: Rig) -> None:
     with watching_statements() as sent:
         await rig.data("{ me { email } }", viewer=await rig.viewer(ADMIN))
