@@ -149,13 +149,19 @@ function drawTables(stats) {
   ];
   const busiest = (a, b) => b.per_s - a.per_s || b.count - a.count;
   table("operations", [["operation", (row) => row.name], ...timing("requests")], named(stats.operations).sort(busiest), "No request yet.");
-  table("loaders", [
-    ["loader", (row) => row.name],
+  const hits = (name, more = []) => [
+    [name, (row) => row.name],
     ["hit rate", (row) => percent(row.hit_rate), "number"],
     ["", (row) => element("meter", { value: row.hit_rate ?? 0, "aria-label": `hit rate of ${row.name}` })],
     ["hits", (row) => figure(row.hits, 0), "number"],
     ["misses", (row) => figure(row.misses, 0), "number"],
-  ], named(stats.cache.loaders).sort((a, b) => b.hits + b.misses - a.hits - a.misses), "No lookup yet.");
+    ...more,
+  ];
+  const mostAsked = (a, b) => b.hits + b.misses - a.hits - a.misses;
+  const fills = ["fills", (row) => figure(row.fills, 0), "number"];
+  table("loaders", hits("loader", [fills]), named(stats.cache.loaders).sort(mostAsked), "No lookup yet.");
+  table("viewers", hits("viewer"), named(stats.cache.viewers).sort(mostAsked), "No query yet.");
+  drawCoherence(stats.cache);
   table("slow", [
     ["when", (row) => `${duration(stats.at - row.at)} ago`],
     ["statement", (row) => row.name],
@@ -178,6 +184,21 @@ function drawTables(stats) {
     ["Redis", (row) => row.cache_breaker ?? "–"],
   ], [...stats.workers].sort((a, b) => numberOf(a.name) - numberOf(b.name)), "No worker.");
   drawServers(stats.database ?? {}, stats.redis ?? {}, stats.versions);
+}
+
+/** How writes were kept from the cache, and what became of hits that were compared with PostgreSQL. */
+function drawCoherence(cache) {
+  const sum = (group) => Object.values(group).reduce((all, number) => all + number, 0);
+  const of = (group, name) => figure(group[name] ?? 0, 0);
+  const stale = sum(cache.stale);
+  const named = Object.keys(cache.stale).join(", ");
+  table("coherence", [["", (row) => row[0]], ["", (row) => row[1], "number"], ["", (row) => row[2]]], [
+    ["Writes", of(cache.writes, "held"), "held back from the cache until committed"],
+    ["", of(cache.writes, "suspended"), "without Redis: the cache was switched off for them"],
+    ["Hits compared", of(cache.verified, "same"), "as in PostgreSQL"],
+    ["", figure(["overtaken", "skipped", "failed"].reduce((all, name) => all + (cache.verified[name] ?? 0), 0), 0), "without a verdict"],
+    ["Stale", element("span", { class: stale ? "bad" : "" }, figure(stale, 0)), stale ? `alarm: ${named}` : "none found"],
+  ], "");
 }
 
 function drawServers(database, redis, versions) {

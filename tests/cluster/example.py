@@ -63,6 +63,9 @@ async def _answer(scope: Any, receive: Any, send: Any) -> None:
     operations.add("query Example", seconds)
     count("cache_hits", "example", 3)
     count("cache_misses", "example")
+    count("cache_fills", "example")
+    for name, label in (("answer_hits", "HR"), ("writes", "held"), ("cache_verified", "same")):
+        count(name, label)
     if "hold_mb" in query:
         _held.append(b"x" * (int(query["hold_mb"]) << 20))
     if "slow_ms" in query:

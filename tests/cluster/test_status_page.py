@@ -26,6 +26,11 @@ async def test_page_shows_load_and_a_death(start: Start, tmp_path: Path) -> None
         await ask_once(cluster.port, "/?slow_ms=750")
         await page.until_text("#operations", "query Example")
         await page.until_text("#loaders", "75 %")
+        await page.until("/^\\d+$/.test(document.querySelector('#loaders td:last-child').innerText)")  # fills
+        await page.until_text("#viewers", "HR\t100 %")
+        await page.until("/Writes\\t\\d+\\theld back/.test(document.querySelector('#coherence').innerText)")
+        await page.until("/Hits compared\\t\\d+\\tas in/.test(document.querySelector('#coherence').innerText)")
+        await page.until_text("#coherence", "Stale\t0\tnone found")
         await page.until_text("#slow", "example_slow")
         await page.until_text("#health", "degraded · redis: Redis does not answer")
         await page.until("document.querySelector('#throughput path.one').getAttribute('d').includes('L')")
