@@ -29,6 +29,8 @@ def free_port() -> int:
 class Cluster:
     """A running supervisor. `lines` is its journal so far."""
 
+    limit_s = LIMIT_S
+
     def __init__(self, process: asyncio.subprocess.Process, port: int, status_port: int) -> None:
         self.process = process
         self.status_port = status_port
@@ -53,7 +55,7 @@ class Cluster:
             return [line for line in self.lines if re.search(pattern, line)]
 
         try:
-            async with asyncio.timeout(LIMIT_S), self._news:
+            async with asyncio.timeout(self.limit_s), self._news:
                 await self._news.wait_for(lambda: len(found()) >= times)
         except TimeoutError:
             pytest.fail(f"{pattern!r} did not come {times} times:\n" + "\n".join(self.lines))
@@ -96,7 +98,7 @@ class Cluster:
 
     async def ended(self) -> int:
         """The exit code; the journal is complete then."""
-        async with asyncio.timeout(LIMIT_S):
+        async with asyncio.timeout(self.limit_s):
             code = await self.process.wait()
             await self._reading
         return code

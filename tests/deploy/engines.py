@@ -79,6 +79,7 @@ class PostgreSQL:
             f"postgresql://app@/rollcall?host=127.0.0.1:{self.primary.port}&host=127.0.0.1:{self.replica.port}"
             "&target_session_attrs=read-write"
         )
+        self.replica_url = f"postgresql://app@127.0.0.1:{self.replica.port}/rollcall"
 
     def _server(self, name: str) -> Program:
         port = free_port()

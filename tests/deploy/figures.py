@@ -55,7 +55,7 @@ class Report(msgspec.Struct, frozen=True):
     """Punches in the database that nobody sent."""
     disagreeing: int
     """Employees whose presence the service tells otherwise than the acknowledged mutations left it."""
-    stale_reads: list[str]
+    notes: list[str]
 
 
 def side(attempts: Iterable[Attempt], kind: Kind, began_s: float, ended_s: float) -> Side:

@@ -47,7 +47,9 @@ class Client:
         answer = json.loads(body) if "json" in headers.get("content-type", "") else {}
         errors = [error["extensions"] for error in answer.get("errors", [])]
         if errors and all(error["code"] == "SERVICE_UNAVAILABLE" and error["retryAfter"] > 0 for error in errors):
-            raise Refused  # with 503 and Retry-After, or with 200 beside the fields that could be answered
+            raise Refused(
+                answer["errors"][0]["message"]
+            )  # with 503 and Retry-After, or with 200 beside the fields that could be answered
         if status != 200 or errors:
             raise Failed(" ".join([str(status), *(error["code"] for error in errors)]))
         data: dict[str, Any] = answer["data"]
@@ -178,8 +180,12 @@ class Load:
         began_s, outcome, reason, data = time.monotonic(), "answered", "", None
         try:
             data = await client.ask(document, variables, by_get=by_get)
-        except Refused:
-            outcome = "refused"
+        except Refused as error:
+            outcome, reason = "refused", str(error)
+            if kind == "read":
+                self.notes.append(
+                    f"{datetime.now(UTC):%H:%M:%S} read refused after {time.monotonic() - began_s:.2f} s: {reason}"
+                )
         except Failed as error:
             outcome, reason = "failed", str(error)
         self.attempts.append(Attempt(kind, _outcome(outcome), began_s, time.monotonic(), reason))

@@ -29,6 +29,8 @@ WORKERS = 2
 class Journal(Cluster):
     """A supervisor whose own lines are kept, and those about requests are not."""
 
+    limit_s = 120.0
+
     async def _read(self) -> None:
         assert self.process.stderr is not None
         async for line in self.process.stderr:
@@ -84,7 +86,7 @@ class Node:
         before = {process.pid for process in self.cluster.processes()}
         self.cluster.signal(signal.SIGHUP)
         await self.cluster.line(" reloaded$")
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(Journal.limit_s):
             while before & {process.pid for process in self.cluster.processes()}:
                 await asyncio.sleep(0.05)
 
@@ -129,8 +131,10 @@ async def stage(proxy: Proxy, folder: Path) -> AsyncIterator[Stage]:
         kept_key(folder / "auth.key")
         variables = {
             "DATABASE_URL": postgresql.url,
+            "DATABASE_REPLICA_URL": postgresql.replica_url,
             "REDIS_URL": f"redis://127.0.0.1:{redis_port}/0",
             "AUTH_PRIVATE_KEY_FILE": str(folder / "auth.key"),
+            "TRUSTED_PROXIES": "127.0.0.1",
         }
         nodes = [Node(name, folder, variables) for name in ("node-1", "node-2")]
         for node in nodes:
@@ -144,6 +148,7 @@ async def stage(proxy: Proxy, folder: Path) -> AsyncIterator[Stage]:
 
 async def fill(postgresql: PostgreSQL) -> None:
     """Put a small demo company into the primary."""
+    await postgresql.ask(postgresql.primary.port, "GRANT pg_monitor TO app")
     url = postgresql.url.replace("postgresql://", "postgresql+asyncpg://")
     await upgrade(url)
     database = Database(url)

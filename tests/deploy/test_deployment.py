@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import signal
 import time
 from collections.abc import Awaitable, Callable
@@ -23,12 +24,10 @@ Work = Callable[[Stage], Awaitable[None]]
 AROUND = timedelta(seconds=float(os.environ.get("DEPLOY_STEP_SECONDS", "3")))
 """How long a step goes on after its work is done."""
 REPORT = ROOT / ".data" / "test-deploy"
-KILLED = ("worker killed", "node killed, started again")
-CUT = "IncompleteReadError"
-MOST_CUT = 2
-"""Answers whose head a proxy had passed on when their process was killed: no proxy can take it back. Usually none."""
-
 NO_PRIMARY = ("PostgreSQL restarted", "replica promoted")
+"""Steps in which mutations may be refused, cleanly; reads never are: the replica answers them."""
+ONLY = os.environ.get("DEPLOY_STEPS", "")
+"""A regular expression of the steps to take; all without it."""
 
 
 async def calm(_: Stage) -> None:
@@ -131,6 +130,8 @@ async def test_what_clients_see_while_parts_die(proxy: Proxy, tmp_path: Path) ->
         load, steps = Load(on.port, on.token, on.employees), []
         async with load.running():
             for name, work in STEPS.items():
+                if not re.search(ONLY, name):
+                    continue
                 if name == "Valkey failed over" and not on.follows_sentinel:
                     print(f"left out: {name} (needs haproxy: `apt-get install haproxy`)")
                     continue
@@ -141,7 +142,7 @@ async def test_what_clients_see_while_parts_die(proxy: Proxy, tmp_path: Path) ->
     (REPORT / f"{proxy.__name__}.json").write_text(json.dumps(msgspec.to_builtins(report), indent=2) + "\n")
     print(
         f"acknowledged {report.acknowledged}, lost {report.lost}, doubled {report.doubled}",
-        *report.stale_reads,
+        *report.notes,
         sep="\n",
     )
     judge(report)
@@ -149,12 +150,10 @@ async def test_what_clients_see_while_parts_die(proxy: Proxy, tmp_path: Path) ->
 
 def judge(report: Report) -> None:
     """What the deployment promises."""
-    assert report.acknowledged > 100
+    assert report.acknowledged >= 5 * len(report.steps)
     assert (report.lost, report.doubled, report.unknown, report.disagreeing) == (0, 0, 0, 0)
     for step in report.steps:
-        cut = step.reads.failed.get(CUT, 0) + step.mutations.failed.get(CUT, 0) if step.name in KILLED else 0
-        assert cut <= MOST_CUT, step.name
-        failed = sum(step.reads.failed.values()) + sum(step.mutations.failed.values()) - cut
-        assert (step.name, step.stale, failed) == (step.name, 0, 0)
+        found = (step.name, step.stale, step.reads.failed, step.reads.refused, step.mutations.failed)
+        assert found == (step.name, 0, {}, 0, {})
         if step.name not in NO_PRIMARY:
-            assert (step.name, step.reads.refused, step.mutations.refused) == (step.name, 0, 0)
+            assert (step.name, step.mutations.refused) == (step.name, 0)
