@@ -45,7 +45,12 @@ def create_app(
     `readiness` checks what it needs, `helpful` what makes it faster; `background` goes on
     while it serves.
     """
-    execution = Execution(schema, settings.limits, introspection=settings.http.introspection)
+    execution = Execution(
+        schema,
+        settings.limits,
+        introspection=settings.http.introspection,
+        age_s_by_field=settings.cache.age_s_by_field,
+    )
     endpoint = GraphQLEndpoint(execution, context_factory, settings.http.request_timeout, cached)
 
     @asynccontextmanager

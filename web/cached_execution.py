@@ -68,7 +68,7 @@ class CachedExecution:
         if isinstance(found, KeptAnswer):
             self._shadow.consider(found, user_id, prepared, execution, media_type)
             self._note(operation, user_id, prepared, media_type)
-            return _shown(found, headers, method, "hit")
+            return self._shown(found, prepared, headers, method, "hit")
         return Asked(operation, headers, method, prepared, media_type, found, explains=False)
 
     async def answer(self, asked: Asked, make_context: MakeContext, execute: Execute) -> Answer:
@@ -81,7 +81,7 @@ class CachedExecution:
         if made is not None and isinstance(context, Context) and may_see(context):
             return with_report(outcome, context, self._responses.facts(asked.operation), made)
         if outcome.kept is not None:
-            return _shown(outcome.kept, asked.headers, asked.method, outcome.status)
+            return self._shown(outcome.kept, asked.prepared, asked.headers, asked.method, outcome.status)
         status = f"{CACHE_NAME}; {outcome.status}"
         return msgspec.structs.replace(outcome.answer, headers={**outcome.answer.headers, "Cache-Status": status})
 
@@ -89,6 +89,16 @@ class CachedExecution:
         """Now and then remember what is asked, for warming."""
         if user_id is not None and self._popular.wants() and (key := self._responses.answer_key(operation, user_id)):
             self._popular.note(key, prepared.request, prepared.operation.name, media_type, user_id)
+
+    def _shown(
+        self, kept: KeptAnswer, prepared: PreparedOperation, headers: "Headers", method: str, status: str
+    ) -> Answer:
+        shown = {**KEPT_HEADERS, "ETag": kept.etag, "Cache-Status": f"{CACHE_NAME}; {status}"}
+        if age_s := self._responses.age_s(kept, prepared.operation.max_age_s):
+            shown["Cache-Control"] = f"private, max-age={age_s}"
+        if method in ("GET", "HEAD") and _brings_back(headers, kept.etag):
+            return Answer(304, b"", shown)
+        return msgspec.structs.replace(kept.answer, headers={**kept.answer.headers, **shown})
 
     async def _at_once(self, operation: bytes, headers: "Headers") -> tuple[int | None, KeptAnswer | Miss]:
         """What is kept for a viewer who is known, or for nobody; a foreign token is looked at as it always was."""
@@ -112,13 +122,6 @@ class CachedExecution:
         answer = await execute(context)
         kept, reason = self._responses.keep(asked.operation, context, answer)
         return Outcome(answer, kept, f"fwd={miss}; stored" if kept else f"fwd=bypass; detail={reason}")
-
-
-def _shown(kept: KeptAnswer, headers: "Headers", method: str, status: str) -> Answer:
-    shown = {**KEPT_HEADERS, "ETag": kept.etag, "Cache-Status": f"{CACHE_NAME}; {status}"}
-    if method in ("GET", "HEAD") and _brings_back(headers, kept.etag):
-        return Answer(304, b"", shown)
-    return msgspec.structs.replace(kept.answer, headers={**kept.answer.headers, **shown})
 
 
 def _brings_back(headers: "Headers", etag: str) -> bool:

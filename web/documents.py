@@ -4,7 +4,8 @@ Failures are kept as well, so that a client in a loop with a wrong query costs n
 """
 
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 
 import msgspec
 from graphql import (
@@ -15,6 +16,7 @@ from graphql import (
     NoSchemaIntrospectionCustomRule,
     OperationDefinitionNode,
     OperationType,
+    get_operation_ast,
     parse,
     specified_rules,
     validate,
@@ -30,6 +32,7 @@ from web.costs import OperationCost
 from web.finite_numbers import FiniteNumbersRule
 from web.http_settings import LimitSettings
 from web.limits import DocumentPass, check, too_complex
+from web.max_age import MaxAges
 from web.no_nul import NoNulRule
 from web.request_errors import RequestError
 
@@ -44,6 +47,7 @@ class Operation(msgspec.Struct, frozen=True):
     kind: OperationType
     cost: OperationCost
     variable_defaults: dict[str, object]
+    max_age_s: int = 0
 
 
 class Document(msgspec.Struct, frozen=True):
@@ -75,8 +79,16 @@ class Document(msgspec.Struct, frozen=True):
 class DocumentCache:
     """The least recently used documents leave when the bound is passed."""
 
-    def __init__(self, schema: GraphQLSchema, limits: LimitSettings, *, introspection: bool) -> None:
+    def __init__(
+        self,
+        schema: GraphQLSchema,
+        limits: LimitSettings,
+        *,
+        introspection: bool,
+        age_s_by_field: Mapping[str, int] = MappingProxyType({}),
+    ) -> None:
         self._schema = schema
+        self._max_ages = MaxAges(schema, age_s_by_field)
         self._limits = limits
         self.introspection = introspection
         self._rules: Sequence[type[ASTValidationRule]] = [
@@ -133,7 +145,13 @@ class DocumentCache:
         )
         if errors:
             return Document(errors=tuple(_refused(error) for error in errors))
-        return Document(node, operations)
+        return Document(node, tuple(self._aged(node, operation) for operation in operations))
+
+    def _aged(self, document: DocumentNode, operation: Operation) -> Operation:
+        """The operation of a valid document with its maximum age."""
+        node = get_operation_ast(document, operation.name)
+        assert node is not None
+        return msgspec.structs.replace(operation, max_age_s=self._max_ages.of(document, node))
 
     def _operations(self, node: DocumentNode) -> Iterator[Operation]:
         walk = DocumentPass(self._schema, node)

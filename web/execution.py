@@ -4,8 +4,9 @@ Strawberry's schema extensions are left out on purpose: limits, masking and cach
 """
 
 import hashlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from inspect import isawaitable
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -61,11 +62,18 @@ class PreparedOperation(msgspec.Struct, frozen=True):
 class Execution:
     """Prepares and runs operations against one schema; shared by all requests of a worker."""
 
-    def __init__(self, schema: Schema, limits: LimitSettings, *, introspection: bool = True) -> None:
+    def __init__(
+        self,
+        schema: Schema,
+        limits: LimitSettings,
+        *,
+        introspection: bool = True,
+        age_s_by_field: Mapping[str, int] = MappingProxyType({}),
+    ) -> None:
         self._schema: GraphQLSchema = schema._schema
         self._executor_class: Any = RowExecutor
         self._limits = limits
-        self.documents = DocumentCache(self._schema, limits, introspection=introspection)
+        self.documents = DocumentCache(self._schema, limits, introspection=introspection, age_s_by_field=age_s_by_field)
 
     def prepare(self, request: GraphQLRequest, media_type: str) -> PreparedOperation | Answer:
         """Look the document up, choose its operation and price it; an Answer is a refusal."""

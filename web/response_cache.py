@@ -141,6 +141,12 @@ class ResponseCache:
         known = self._known(user_id)
         return _together(kept, known) if known is not None or user_id is None else None
 
+    def age_s(self, kept: KeptAnswer, most_s: int) -> int:
+        """For how long a client may reuse an answer whose fields allow `most_s`: not beyond its own end."""
+        if not most_s or kept.valid_until is None:
+            return most_s
+        return min(most_s, max(0, int((kept.valid_until - self._clock()).total_seconds())))
+
     def is_over(self, kept: KeptAnswer, user_id: int | None) -> bool:
         """Whether time alone has changed what this viewer would be answered."""
         known = self._known(user_id)

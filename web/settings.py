@@ -38,6 +38,7 @@ REDIS = Url(
 )
 SENTINELS = CommaSeparated(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.-]+)(:\d{1,5})?", "hosts like host1:26379,host2:26379")
 TIME_TO_LIVE = Duration("s", 1, 2_592_000)
+MAX_AGES = CommaSeparated(r"\w+\.\w+=\d{1,6}", "comma-separated fields with seconds like Query.shifts=300")
 MOST_WORKERS = 256
 
 
@@ -281,6 +282,12 @@ class CacheSettings(Part):
         unit="B",
     )
 
+    max_ages: Annotated[tuple[str, ...], NoDecode, MAX_AGES] = setting(
+        (),
+        "RESPONSE_MAX_AGE",
+        "For how many seconds clients may reuse what fields of the schema gave without asking, the least of an answer"
+        " counts; none by default: then nobody is shown what has changed.",
+    )
     warm: int = setting(
         0,
         "CACHE_WARM",
@@ -295,6 +302,11 @@ class CacheSettings(Part):
         ge=0,
         le=1,
     )
+
+    @property
+    def age_s_by_field(self) -> Mapping[str, int]:
+        """The maximum ages by field."""
+        return {field: int(seconds) for field, _, seconds in (item.partition("=") for item in self.max_ages)}
 
     @property
     def ttl_by_type(self) -> Mapping[str, timedelta]:

@@ -92,6 +92,24 @@ async def test_a_get_that_brings_the_etag_back_is_answered_304_without_execution
             assert (other.status, other.headers["etag"] != etag, other.body != first.body) == (200, True, True)
 
 
+async def test_fields_may_allow_clients_to_reuse_an_answer_and_the_least_counts(
+    databases: Databases, company_url: str
+) -> None:
+    ages = "Query.locations=300, Location.name=90, Query.today=3600"
+    async with open_service(company_url, databases.redis_url, Clock(NOW), max_ages=ages) as service:
+        for query, expected in (
+            ("{ locations { id } }", "private, max-age=300"),
+            ("{ locations { id name } }", "private, max-age=90"),
+            ("{ locations { id } shifts { id } }", "private, no-cache"),
+            ("{ today { inNow } }", "private, max-age=60"),  # it ends with its minute
+        ):
+            for _ in range(2):
+                assert (await service.ask(query, HR)).headers["cache-control"] == expected
+        [etag] = [(await service.ask("{ locations { id } }", HR, method="GET")).headers["etag"]]
+        again = await service.ask("{ locations { id } }", HR, method="GET", headers={"If-None-Match": etag})
+        assert (again.status, again.headers["cache-control"]) == (304, "private, max-age=300")
+
+
 async def test_an_etag_belongs_to_a_class_even_where_bodies_are_equal(service: Service) -> None:
     query = '{ employees(filter: { search: "nobody at all" }) { nodes { id } } }'
     mine, theirs = await service.ask(query, HR, method="GET"), await service.ask(query, EMPLOYEE, method="GET")
