@@ -68,11 +68,6 @@ class Observatory:
         """Everything that was counted since the service started."""
         return self._seen[-1].sums if self._seen else {}
 
-    @property
-    def recent(self) -> Sums:
-        """What was counted within the last ten seconds."""
-        return self.within(RECENT)[0]
-
     def within(self, window: timedelta) -> tuple[Sums, float]:
         """What was counted within the window, and how many seconds of it there are."""
         if not self._seen:

@@ -30,17 +30,17 @@ def pressure(observatory: Observatory) -> dict[str, Any]:
     }
 
 
-def load(observatory: Observatory) -> dict[str, Any]:
-    """How busy everything is now, for the curves: the busiest worker, the fullest pool, both servers."""
+def load(observatory: Observatory, window: Mapping[str, Any]) -> dict[str, Any]:
+    """How busy everything is, for the curves: the busiest worker, the fullest pool, both servers; sums of a window."""
     workers, servers = observatory.workers, observatory.servers
     gauges = [worker.get("gauges", {}) for worker in workers]
-    collected = observatory.recent.get("collections", {}).values()
+    collected = window.get("collections", {}).values()
     return {
         "cpu": round(max((observatory.cpu_share(worker["pid"]) for worker in workers), default=0.0), 3),
         "cpu_all": round(sum(observatory.cpu_share(worker["pid"]) for worker in workers), 3),
         "workers": len(workers),
         "pool": round(max((_share_in_use(gauge) for gauge in gauges), default=0.0), 3),
-        "pool_wait_ms": round(observatory.recent.get("waits", {}).get("db_pool", {}).get("seconds", 0) * 1e3, 1),
+        "pool_wait_ms": round(window.get("waits", {}).get("db_pool", {}).get("seconds", 0) * 1e3, 1),
         "gc_ms": round(sum(of["seconds"] for of in collected) * 1e3, 1),
         "in_flight": sum(worker.get("in_flight", 0) for worker in workers),
         "database_ms": servers.get("database", {}).get("answer_ms"),

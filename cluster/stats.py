@@ -74,7 +74,7 @@ def point(observatory: Observatory) -> dict[str, Any]:
         "errors_per_s": _rate(sum(timing["errors"] for timing in counted), window_s),
         **_percentiles(_buckets(window.get("operations", {}))),
         "lag_ms": max((worker.get("event_loop_lag_ms", 0) for worker in observatory.workers), default=0),
-        **load(observatory),
+        **load(observatory, window),
         "hit_rate": {name: found["hit_rate"] for name, found in cache_figures(window, window)["loaders"].items()},
     }
 

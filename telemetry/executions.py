@@ -2,8 +2,6 @@
 
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Final
 
@@ -41,55 +39,56 @@ class Executions:
         }
 
 
-class _Sent:
-    """What one execution has sent so far."""
+executions: Final[dict[str, Executions]] = {}
+_current: "ContextVar[executing | None]" = ContextVar("current", default=None)
 
-    __slots__ = ("number_by_statement", "seconds", "waited_seconds")
 
-    def __init__(self) -> None:
-        self.number_by_statement: Counter[str] = Counter()
-        self.seconds = 0.0
+class executing:
+    """Count what the code within it, and the tasks that it starts, sends for an operation.
+
+    A class, since a generator would cost twice as much.
+    """
+
+    __slots__ = ("_began_s", "_operation", "_token", "number_by_statement", "sql_seconds", "waited_seconds")
+
+    def __init__(self, operation: str) -> None:
+        self._operation = operation
+        self.number_by_statement: dict[str, int] = {}
+        self.sql_seconds = 0.0
         self.waited_seconds = 0.0
 
+    def __enter__(self) -> None:
+        self._token = _current.set(self)
+        self._began_s = time.perf_counter()
 
-executions: Final[dict[str, Executions]] = {}
-_sent: ContextVar[_Sent | None] = ContextVar("sent", default=None)
-
-
-@contextmanager
-def executing(operation: str) -> Iterator[None]:
-    """Count what the code within it, and the tasks that it starts, sends for an operation."""
-    sent, began_s = _Sent(), time.perf_counter()
-    token = _sent.set(sent)
-    try:
-        yield
-    finally:
-        _sent.reset(token)
-        _add(operation, sent, time.perf_counter() - began_s)
+    def __exit__(self, *_: object) -> None:
+        seconds = time.perf_counter() - self._began_s
+        _current.reset(self._token)
+        name = self._operation
+        sums = executions.get(name) or _new(name)
+        sums.count += 1
+        sums.seconds += seconds
+        sums.sql_seconds += self.sql_seconds
+        sums.waited_seconds += self.waited_seconds
+        for statement, number in self.number_by_statement.items():
+            sums.statements += number
+            if number >= MANY:
+                sums.repeated[statement] += 1
+                sums.times[statement] += number
 
 
 def note_sent(statement: str, seconds: float) -> None:
     """A statement was answered; of executions that share a batch it counts for the one that began it."""
-    if sent := _sent.get():
-        sent.number_by_statement[statement] += 1
-        sent.seconds += seconds
+    if current := _current.get():
+        current.number_by_statement[statement] = current.number_by_statement.get(statement, 0) + 1
+        current.sql_seconds += seconds
 
 
 def note_waited(seconds: float) -> None:
     """A connection was waited for."""
-    if sent := _sent.get():
-        sent.waited_seconds += seconds
+    if current := _current.get():
+        current.waited_seconds += seconds
 
 
-def _add(operation: str, sent: _Sent, seconds: float) -> None:
-    name = operation if operation in executions or len(executions) < MOST_OPERATIONS else OTHERS
-    sums = executions.setdefault(name, Executions())
-    sums.count += 1
-    sums.seconds += seconds
-    sums.statements += sent.number_by_statement.total()
-    sums.sql_seconds += sent.seconds
-    sums.waited_seconds += sent.waited_seconds
-    for statement, number in sent.number_by_statement.items():
-        if number >= MANY:
-            sums.repeated[statement] += 1
-            sums.times[statement] += number
+def _new(operation: str) -> Executions:
+    return executions.setdefault(operation if len(executions) < MOST_OPERATIONS else OTHERS, Executions())
