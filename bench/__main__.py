@@ -20,6 +20,7 @@ from bench.figures import CountsByState
 from bench.ground import BenchFailed, Ground, filled, leased
 from bench.machine import machine
 from bench.measure import Bench, Effort
+from bench.promises import Pace, promises
 from bench.queries import NamedQuery, named_queries
 from bench.report import Run, page, read_peers, show, with_ratios
 from bench.service import CHECKOUT, client, serving
@@ -28,6 +29,7 @@ from domain.errors import RollcallError
 
 WIDTH = 124
 ROWS_ONLY = {"RESPONSE_CACHE_BYTES": "0"}
+QUICK_PACE = Pace(rounds=2, hits=8, connections=4, fills=1, mutations=2, mixed=60, idle=timedelta(milliseconds=100))
 QUICK = Effort(2, timedelta(0), 4, 2, timedelta(milliseconds=100))
 
 
@@ -66,6 +68,8 @@ def run_bench(data: Path, employees: int, days: int, workers: int | None, effort
         console.print(f"private servers and a demo company of {employees:,} employees in {data.name}", highlight=False)
         ground = Ground(servers, data, employees, asyncio.run(filled(servers.database_url, employees, days)))
         queries = named_queries(employees, now.date())
+        console.print("measuring the promises", highlight=False)
+        promised = promises(ground, now.date(), QUICK_PACE if effort == QUICK else Pace())
         with ground.cache() as cache:
             facts = machine(servers, cache)
             with measuring(ground, now, workers, effort, {}) as (bench, counts):
@@ -75,7 +79,7 @@ def run_bench(data: Path, employees: int, days: int, workers: int | None, effort
             with measuring(ground, now, workers, effort, ROWS_ONLY) as (bench, counts):
                 rows = {query.name: bench.warm(query, counts[query.name].warm) for query in said(queries, console)}
     found = {name: with_ratios(name, cold[name], rows[name], warm[name], peers) for name in cold}
-    return Run(now.date(), facts, employees, ground.days, served_by, idle_ms, found, peers)
+    return Run(now.date(), facts, employees, ground.days, served_by, idle_ms, found, promised, peers)
 
 
 def said(queries: Iterable[NamedQuery], console: Console) -> Iterator[NamedQuery]:

@@ -19,6 +19,8 @@ class Job(msgspec.Struct, frozen=True):
     connections: int
     requests: int
     seconds: float = 0.0
+    others: list[str] = []
+    """Bodies that are asked in turn after the first one."""
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -46,13 +48,14 @@ class Client:
         latencies: list[float] = []
         wrong: list[bytes] = []
         sizes: list[int] = []
-        payload = f"{self._head}{len(job.body.encode())}\r\n\r\n{job.body}".encode()
+        payloads = [f"{self._head}{len(body.encode())}\r\n\r\n{body}".encode() for body in (job.body, *job.others)]
         began = perf_counter()
         asked = 0
 
         async def ask_on_and_on() -> None:
             nonlocal asked
             while not wrong and (asked < job.requests or perf_counter() - began < job.seconds):
+                payload = payloads[asked % len(payloads)]
                 asked += 1
                 sent = perf_counter()
                 body, good = await self._ask(payload)
@@ -75,7 +78,7 @@ class Client:
             writer.close()
         else:
             self._idle.append((reader, writer))
-        return body, b" 200 " in head[:20] and body.startswith(b'{"data":{')
+        return body, b" 200 " in head[:20] and body.startswith(b'{"data":{') and b'"userErrors":[{' not in body
 
     async def _connection(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         return await asyncio.open_connection("127.0.0.1", self._port, limit=READ_LIMIT)

@@ -29,7 +29,7 @@ class Bench:
 
     def __init__(self, service: Service, client: ClientProcess, cache: redis.Redis, effort: Effort = Effort()) -> None:
         self._service, self._client, self._cache, self._effort = service, client, cache, effort
-        self.idle_cpu = self._idle_cpu()
+        self.idle_cpu = idle_cpu(service, effort.idle)
         self.workers = len(service.workers)
 
     def cold(self, query: NamedQuery, counts: Counts) -> Figures:
@@ -78,11 +78,12 @@ class Bench:
             sql_names=counts.sql_names,
         )
 
-    def _idle_cpu(self) -> float:
-        """Processor seconds a second that the workers use when nobody asks: drain and upkeep."""
-        cpu_s, began = sum(self._service.cpu_s()), time.perf_counter()
-        time.sleep(self._effort.idle.total_seconds())
-        return (sum(self._service.cpu_s()) - cpu_s) / (time.perf_counter() - began)
+
+def idle_cpu(service: Service, duration: timedelta) -> float:
+    """Processor seconds a second that the workers use when nobody asks: drain and upkeep."""
+    cpu_s, began = sum(service.cpu_s()), time.perf_counter()
+    time.sleep(duration.total_seconds())
+    return (sum(service.cpu_s()) - cpu_s) / (time.perf_counter() - began)
 
 
 def _joined(outcomes: list[Outcome]) -> Outcome:

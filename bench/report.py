@@ -11,6 +11,9 @@ from rich.table import Table
 
 from bench.figures import Figures, PeerRatio, QueryFigures, Ratios, ratio
 from bench.machine import Machine
+from bench.promised import HEADINGS as OF_PROMISES
+from bench.promised import explained, promised
+from bench.promises import Promises
 
 HEADINGS: Final = (
     "query",
@@ -57,6 +60,7 @@ class Run(msgspec.Struct, frozen=True):
     workers: int
     idle_cpu_ms_per_s: float
     queries: dict[str, QueryFigures]
+    promises: Promises
     peers: Peers
 
 
@@ -96,6 +100,12 @@ def show(run: Run, console: Console) -> None:
     for cells in _lines(run):
         table.add_row(*cells)
     console.print(table)
+    second = Table(title="Promises", caption="\n".join(explained()), caption_justify="left")
+    for heading in OF_PROMISES:
+        second.add_column(heading)
+    for cells in promised(run.promises):
+        second.add_row(*cells)
+    console.print(second)
     for name, found in run.queries.items():
         if ratios := [
             f"{peer.server.partition(' ')[0]} {peer.warm:g} ({peer.rows:g})" for peer in found.ratios.cpu_to_peers
@@ -152,11 +162,15 @@ def _lines(run: Run) -> Iterator[tuple[str, ...]]:
 
 def _page(run: Run) -> Iterator[str]:
     yield "# Performance\n"
-    yield f"What `make bench` found on {run.made_on} with {_subject(run)}. First figures, without a target."
+    yield f"What `make bench` found on {run.made_on} with {_subject(run)}."
     yield 'Written by `make bench ARGS="--page docs/reference/performance.md"`; figures of another run differ.\n'
     yield from _markdown_table(HEADINGS, _lines(run))
     yield ""
     yield from (f"- {note}" for note in notes(run))
+    yield "\n## Promises\n"
+    yield from _markdown_table(OF_PROMISES, promised(run.promises))
+    yield ""
+    yield from (f"- {note}" for note in explained())
     yield "\n## Made on\n"
     machine = run.machine
     yield f"- {machine.cores} cores of {machine.processor}, {machine.memory_gb} GB, {machine.system},"

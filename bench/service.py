@@ -1,6 +1,8 @@
 """The real service under measurement: `python server.py` on free ports, its workers' processor time, and its client."""
 
 import json
+import os
+import re
 import socket
 import subprocess
 import sys
@@ -8,7 +10,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -22,6 +24,7 @@ from ops.demo import DEMO_PASSWORD
 
 CHECKOUT: Final = Path(__file__).parents[1]
 USER: Final = "hr@rollcall.test"
+WORKER_READY: Final = re.compile(rb"worker \d+ is ready")
 START_LIMIT_S: Final = 120.0
 _PROCESS_CLOCK: Final = 2  # CPUCLOCK_SCHED: Linux makes the id of another process's clock from its pid
 
@@ -73,16 +76,18 @@ class ClientProcess:
 
 
 @contextmanager
-def serving(environment: Mapping[str, str], log: Path, workers: int | None) -> Iterator[Service]:
-    """Start the service and stop it; what it says goes to `log`."""
+def serving(
+    environment: Mapping[str, str], log: Path, workers: int | None, program: Sequence[str] = ("server.py",)
+) -> Iterator[Service]:
+    """Start the service, or another program on our supervisor, and stop it; what it says goes to `log`."""
     port, status_port = _free_port(), _free_port()
     given = {**environment, "PORT": str(port), "STATUS_PORT": str(status_port)}
     if workers:
         given["CLUSTER_WORKERS"] = str(workers)
     with log.open("wb") as said:
-        process = subprocess.Popen([sys.executable, "server.py"], cwd=CHECKOUT, env=given, stdout=said, stderr=said)
+        process = subprocess.Popen([sys.executable, *program], cwd=CHECKOUT, env=given, stdout=said, stderr=said)
     try:
-        _wait_until_ready(process, port, log)
+        _wait_until_ready(process, port, log, workers or os.cpu_count() or 1)
         yield Service(process, port, status_port)
     finally:
         process.terminate()
@@ -99,9 +104,10 @@ def client(port: int, token: str) -> Iterator[ClientProcess]:
         process.stdin.close()
 
 
-def _wait_until_ready(process: "subprocess.Popen[bytes]", port: int, log: Path) -> None:
+def _wait_until_ready(process: "subprocess.Popen[bytes]", port: int, log: Path, workers: int) -> None:
+    """Until every worker serves: the first answers come while the others still load."""
     deadline = time.monotonic() + START_LIMIT_S
-    while b"Rollcall is ready" not in log.read_bytes() or not _answers(port):
+    while len(WORKER_READY.findall(log.read_bytes())) < workers or not _answers(port):
         if process.poll() is not None or time.monotonic() > deadline:
             raise BenchFailed(f"the service did not start:\n{log.read_text(errors='replace')[-2000:]}")
         time.sleep(0.05)

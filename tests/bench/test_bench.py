@@ -68,6 +68,24 @@ def test_a_cold_request_sends_each_statement_once_whatever_the_number_of_rows(ru
     assert sent == {name: names.split() for name, names in SQL_COLD.items()}
 
 
+def test_every_promise_is_measured_against_its_target(run: Any) -> None:
+    promises, names = run["promises"], set(SQL_COLD)
+    assert set(promises["hits"]) == set(promises["fills"]) == names
+    assert set(promises["mutations"]) == {"save_employee", "mark_attendance"}
+    for part in ("hits", "fills", "mutations"):
+        for found in promises[part].values():
+            assert 0 < found["least"] <= found["ratio"] <= found["greatest"]
+    assert promises["hits"]["today"]["requests"] == 16 and promises["stamp_check_us"] > 0
+    assert "| a kept answer / the same bytes from memory, CPU | one_employee |" in run["page"]
+
+
+def test_the_mixed_workload_is_the_same_with_and_without_a_cache(run: Any) -> None:
+    default, rows, off = (run["promises"]["mixed"][name] for name in ("default", "rows", "off"))
+    assert {(one["reads"] + one["writes"], one["writes"]) for one in (default, rows, off)} == {(30, default["writes"])}
+    assert rows["keys"] == off["keys"] > default["keys"] > 0 and rows["hits"] > off["hits"] == off["kept"] == 0
+    assert default["kept"] > 0 and default["read_statements"] < off["read_statements"]
+
+
 def test_the_run_says_what_it_was_made_on(run: Any) -> None:
     assert (run["employees"], run["days"], run["workers"]) == (60, 12, 1)
     assert run["machine"]["python"] == ".".join(str(part) for part in sys.version_info[:3])
