@@ -61,6 +61,15 @@ def test_alerts_are_about_metrics_that_exist_and_say_what_to_do() -> None:
         assert set(rule["annotations"]) == {"summary", "action"}
 
 
+def test_the_page_lists_every_alert_as_the_rules_have_it() -> None:
+    page = (ROOT / "docs" / "operate" / "monitoring.md").read_text()
+    rows = re.findall(r"^\| `(Rollcall\w+)` \| (\w+) \| ([\w ]+) \| ([^|]+\.) \| ([^|]+) \|$", page, re.MULTILINE)
+    assert [(name, severity, after, action) for name, severity, after, _, action in rows] == [
+        (rule["alert"], rule["labels"]["severity"], rule.get("for", "at once"), rule["annotations"]["action"])
+        for rule in ALERTS
+    ]
+
+
 def test_every_alert_fires_on_its_fault_and_none_on_a_healthy_node() -> None:
     cases = yaml.safe_load((RULES / "alerts_test.yml").read_text())["tests"]
     firing = {case["name"].removesuffix(" fires") for case in cases if case["name"].endswith(" fires")}
