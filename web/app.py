@@ -108,7 +108,7 @@ def layers(settings: Settings) -> Sequence[Middleware]:
     return around
 
 
-ASKED = ("Authorization", "Content-Type", "X-Request-Id", "If-None-Match", "X-Rollcall-Cache")
+ASKED = ("Authorization", "Content-Type", "X-Request-Id", "If-None-Match", "X-Rollcall-Cache", "Traceparent")
 
 
 def _cors(origins: Sequence[str]) -> Middleware:
@@ -118,5 +118,5 @@ def _cors(origins: Sequence[str]) -> Middleware:
         allow_origins=list(origins),
         allow_methods=["GET", "POST"],
         allow_headers=[*ASKED, CONSISTENCY],
-        expose_headers=["X-Request-Id", "Retry-After", "ETag", "Cache-Status", CONSISTENCY],
+        expose_headers=["X-Request-Id", "Retry-After", "ETag", "Cache-Status", CONSISTENCY, "Traceresponse"],
     )

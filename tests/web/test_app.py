@@ -177,7 +177,7 @@ async def test_cors() -> None:
     preflight = {
         **origin,
         "Access-Control-Request-Method": "POST",
-        "Access-Control-Request-Headers": "authorization,content-type",
+        "Access-Control-Request-Headers": "authorization,content-type,traceparent",
     }
     open_app = Client(sample_app(http=HttpSettings.of(cors_origins=("https://app.example.org",))))
     reply = await open_app.reply("OPTIONS", "/graphql", headers=preflight)
@@ -185,7 +185,7 @@ async def test_cors() -> None:
     assert "access-control-allow-credentials" not in reply.headers
     reply = await open_app.post({"query": "{hello}"}, headers=origin)
     assert reply.headers["access-control-allow-origin"] == "https://app.example.org"
-    shown = "X-Request-Id, Retry-After, ETag, Cache-Status, X-Rollcall-Consistency"
+    shown = "X-Request-Id, Retry-After, ETag, Cache-Status, X-Rollcall-Consistency, Traceresponse"
     assert reply.headers["access-control-expose-headers"] == shown
     assert reply.headers["vary"] == "Accept, Origin"
     reply = await open_app.reply("OPTIONS", "/graphql", headers={**preflight, "Origin": "https://evil.example"})
