@@ -134,7 +134,8 @@ function table(id, columns, rows, empty) {
   }
   const head = element("tr", {}, ...columns.map(([title, , kind]) => element("th", { scope: "col", class: kind ?? "" }, title)));
   const body = rows.map((row) => element("tr", {}, ...columns.map(([, value, kind]) => element("td", { class: kind ?? "" }, value(row)))));
-  byId(id).replaceChildren(element("table", {}, element("thead", {}, head), element("tbody", {}, ...body)));
+  const titled = columns.some(([title]) => title);
+  byId(id).replaceChildren(element("table", {}, ...(titled ? [element("thead", {}, head)] : []), element("tbody", {}, ...body)));
 }
 
 function drawTables(stats) {
@@ -192,9 +193,9 @@ function drawCoherence(cache) {
   const of = (group, name) => figure(group[name] ?? 0, 0);
   const stale = sum(cache.stale);
   const named = Object.keys(cache.stale).join(", ");
-  table("coherence", [["", (row) => row[0]], ["", (row) => row[1], "number"], ["", (row) => row[2]]], [
-    ["Writes", of(cache.writes, "held"), "held back from the cache until committed"],
-    ["", of(cache.writes, "suspended"), "without Redis: the cache was switched off for them"],
+  table("coherence", [["", (row) => row[0]], ["", (row) => row[1], "number"], ["", (row) => row[2], "text"]], [
+    ["Writes", of(cache.writes, "held"), "held in the cache until committed"],
+    ["", of(cache.writes, "suspended"), "without Redis, the cache switched off"],
     ["Hits compared", of(cache.verified, "same"), "as in PostgreSQL"],
     ["", figure(["overtaken", "skipped", "failed"].reduce((all, name) => all + (cache.verified[name] ?? 0), 0), 0), "without a verdict"],
     ["Stale", element("span", { class: stale ? "bad" : "" }, figure(stale, 0)), stale ? `alarm: ${named}` : "none found"],

@@ -28,7 +28,7 @@ async def test_page_shows_load_and_a_death(start: Start, tmp_path: Path) -> None
         await page.until_text("#loaders", "75 %")
         await page.until("/^\\d+$/.test(document.querySelector('#loaders td:last-child').innerText)")  # fills
         await page.until_text("#viewers", "HR\t100 %")
-        await page.until("/Writes\\t\\d+\\theld back/.test(document.querySelector('#coherence').innerText)")
+        await page.until("/Writes\\t\\d+\\theld in/.test(document.querySelector('#coherence').innerText)")
         await page.until("/Hits compared\\t\\d+\\tas in/.test(document.querySelector('#coherence').innerText)")
         await page.until_text("#coherence", "Stale\t0\tnone found")
         await page.until_text("#slow", "example_slow")
