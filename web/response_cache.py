@@ -31,7 +31,7 @@ MOST_VIEWERS: Final = 10_000
 LARGEST_SHARE: Final = 8
 """An answer of more than this fraction of the memory is not kept."""
 OVERHEAD_BYTES: Final = 1_000  # of an entry beside its body: key, structs, headers; tracemalloc says 860
-STAMP_BYTES: Final = 200  # of a tag with its stamp; tracemalloc says 184
+STAMP_BYTES: Final = 300  # of a tag with its stamp, and with its name as it is asked for; tracemalloc says 184 and 100
 
 Miss = Literal["miss", "stale"]
 AnswerKey = tuple[bytes, tuple[str, ...], tuple[object, ...] | None]
