@@ -12,7 +12,7 @@ from collections.abc import Coroutine, Iterator, Sequence
 from contextlib import AsyncExitStack, contextmanager, suppress
 from contextvars import ContextVar
 from itertools import count
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
@@ -38,6 +38,7 @@ from tests.coherence.worker import Worker, fill, open_worker
 from tests.kit.databases import Databases
 from tests.kit.proxy import Stop
 
+T = TypeVar("T")
 WORKERS: Final = 3
 ROWS: Final = 2
 HOLD_IDLE_S: Final = 5.0  # of a session between the question for its tags and COMMIT
@@ -200,7 +201,7 @@ class Model(RuleBasedStateMachine):
         for number in range(WORKERS):
             worker = (first + number) % WORKERS
             for row in [0, *self.versions] if listed_first else [*self.versions, 0]:
-                self._do(self._read(worker, row, None, whole=not row))
+                self._finish(self._read(worker, row, None, whole=not row))
 
     @rule(worker=workers)
     def refresh(self, worker: int) -> None:
@@ -322,7 +323,7 @@ class Model(RuleBasedStateMachine):
         while not done:
             done, _ = await asyncio.wait({paused.task, reached}, timeout=1, return_when=asyncio.FIRST_COMPLETED)
             if not done:
-                await self._let_drains_go()
+                await self._let_go()
         reached.cancel()
         if paused.task.done():
             for proxy in (self.ground.workers[worker].redis, self.ground.workers[worker].postgres):
@@ -331,19 +332,29 @@ class Model(RuleBasedStateMachine):
         else:
             self.paused.append(paused)
 
-    async def _settled(self, task: asyncio.Task[None]) -> None:
+    async def _settled(self, task: asyncio.Task[Any]) -> None:
         while not (await asyncio.wait({task}, timeout=1))[0]:
-            await self._let_drains_go()
+            await self._let_go()
         task.result()
 
-    async def _let_drains_go(self) -> None:
-        """A writer that cannot hold waits for the lock of the leader."""
-        for paused in [paused for paused in self.paused if paused.kind == "drain"]:
+    async def _let_go(self) -> None:
+        """A writer that cannot hold waits for the lock of the leader, a reader of the list for who makes it already."""
+        for paused in [paused for paused in self.paused if paused.kind in ("drain", "read")]:
             self.paused.remove(paused)
             paused.stop.go_on()
             await asyncio.wait({paused.task})
 
-    def _do(self, work: Coroutine[Any, Any, Any]) -> Any:
+    def _finish(self, work: Coroutine[Any, Any, T]) -> T:
+        """Work that does not stop at a step, and may wait for somebody who did."""
+
+        async def finished() -> T:
+            task = asyncio.create_task(work)
+            await self._settled(task)
+            return task.result()
+
+        return self._do(finished())
+
+    def _do(self, work: Coroutine[Any, Any, T]) -> T:
         found = self.loop.run_until_complete(work)
         self._check()
         return found
