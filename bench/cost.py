@@ -9,6 +9,7 @@ import sys
 import urllib.parse
 import urllib.request
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Final
@@ -58,8 +59,11 @@ class Meter:
         statements = asyncio.run(_value(self._database_url, CALLS))
         postgres_s = redis_s = 0.0
         for process, is_redis in self._servers:
-            times = [each.cpu_times() for each in [process, *process.children(recursive=True)]]
-            used_s = sum(time.user + time.system for time in times) + times[0].children_user + times[0].children_system
+            ended = process.cpu_times()
+            used_s = ended.children_user + ended.children_system
+            for each in (process, *process.children(recursive=True)):
+                with suppress(psutil.NoSuchProcess):  # its time is its parent's then
+                    used_s += sum(each.cpu_times()[:2])
             redis_s, postgres_s = (redis_s + used_s, postgres_s) if is_redis else (redis_s, postgres_s + used_s)
         return sum(self._service.cpu_s()), postgres_s, redis_s, float(statements)
 
