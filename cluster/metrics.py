@@ -41,6 +41,7 @@ COUNTERS: Final = {
     "cache_drained": ("", "Tags restamped by the drain."),
     "cache_epochs": ("", "New epochs of the cache: Redis or PostgreSQL was another one."),
     "batch_splits": ("loader", "Batches that were too large for one statement."),
+    "slow_plans": ("outcome", "Plans of slow statements: kept, failed, or busy with another."),
     "drain_failures": ("error", "Rounds of the drain that failed."),
     "upkeep_failures": ("error", "Rounds of the upkeep that failed."),
     "upkeep_days": ("", "Attendance days that the upkeep changed."),

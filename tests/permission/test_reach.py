@@ -72,6 +72,7 @@ class Path:
             "today",
             "present_now",
             "headcount_of_department",
+            "stats_of_department",
         )
         more = (
             "count_below_department",
