@@ -1,6 +1,8 @@
 """The log of the supervisor and of processes that have no application logging yet: lines on standard error."""
 
+import atexit
 import logging
+import os
 import sys
 
 journal = logging.getLogger("rollcall.cluster")
@@ -15,3 +17,13 @@ def open_journal() -> None:
     journal.addHandler(handler)
     journal.setLevel(logging.INFO)
     journal.propagate = False
+    atexit.register(_let_go_of_closed_terminals)
+
+
+def _let_go_of_closed_terminals() -> None:
+    """Python ends with code 120 when its last flush fails, which it does on a terminal that was closed."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
