@@ -2,7 +2,7 @@
 
 import re
 from typing import Final, Literal, NamedTuple
-from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
+from urllib.parse import parse_qsl, unquote, urlencode
 
 import msgspec
 
@@ -43,14 +43,15 @@ def place_of(url: str) -> Place:
         return Place("address", url)
     if plain not in ("redis", "rediss") or kind not in ("sentinel", "cluster"):
         raise ValueError(f"an address like {EXAMPLES['sentinel']} or {EXAMPLES['cluster']}")
-    parts = urlsplit(f"//{rest}")
-    account, _, hosts = parts.netloc.rpartition("@")
+    where, _, options = rest.partition("?")
+    netloc, _, steps = where.partition("/")  # urlsplit refuses a list of hosts with an IPv6 address in it
+    account, _, hosts = netloc.rpartition("@")
     nodes = tuple(_node(host, DEFAULT_PORT[kind]) for host in hosts.split(",") if host)
-    path = [unquote(step) for step in parts.path.strip("/").split("/") if step]
+    path = [unquote(step) for step in steps.strip("/").split("/") if step]
     most = 2 if kind == "sentinel" else 0
     if not nodes or len(path) > most or (most and not path) or not all(step.isdecimal() for step in path[1:]):
         raise ValueError(f"an address like {EXAMPLES[kind]}")
-    query = dict(parse_qsl(parts.query))
+    query = dict(parse_qsl(options))
     sentinel = {name: query.pop(f"sentinel_{name}", "") for name in ("username", "password")}
     server = f"{plain}://{account + '@' if account else ''}127.0.0.1/{''.join(path[1:])}?{urlencode(query)}"
     if kind == "cluster":
