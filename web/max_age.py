@@ -40,47 +40,44 @@ class MaxAges:
         """How long an answer to a valid operation may be reused, in seconds; 0 not at all."""
         if not self._age_s_by_field:
             return 0
-        fragments = {node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)}
         root = self._schema.get_root_type(operation.operation)
         assert root is not None
-        least = self._least(operation.selection_set, root.name, fragments, set(), default_s=0)
+        walk = _Walk(self._schema, self._age_s_by_field, document)
+        least = walk.least(operation.selection_set, root.name, default_s=0)
         return least if least < NO_LIMIT else 0
 
-    def _least(
-        self,
-        selection: SelectionSetNode,
-        parent: str,
-        fragments: Mapping[str, FragmentDefinitionNode],
-        seen: set[tuple[str, str]],
-        default_s: int,
-    ) -> int:
-        """`seen` holds the fragments that were looked at, by name and type: each counts once, however often spread."""
+
+class _Walk:
+    """Over one document; a fragment on a type is looked at once, however often it is spread."""
+
+    def __init__(self, schema: GraphQLSchema, age_s_by_field: Mapping[str, int], document: DocumentNode) -> None:
+        self._schema = schema
+        self._age_s_by_field = age_s_by_field
+        self._fragments = {
+            node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)
+        }
+        self._seen: set[tuple[str, str]] = set()
+
+    def least(self, selection: SelectionSetNode, parent: str, default_s: int) -> int:
+        """The least age of the fields; one without an own age has `default_s`."""
         least = NO_LIMIT
         for node in selection.selections:
             match node:
                 case FieldNode():
-                    found = self._of_field(node, parent, fragments, seen, default_s)
+                    found = self._of_field(node, parent, default_s)
                 case InlineFragmentNode():
                     name = node.type_condition.name.value if node.type_condition else parent
-                    found = self._least(node.selection_set, name, fragments, seen, default_s)
-                case FragmentSpreadNode() if (parent, node.name.value) not in seen:
-                    seen.add((parent, node.name.value))
-                    fragment = fragments[node.name.value]
-                    name = fragment.type_condition.name.value
-                    found = self._least(fragment.selection_set, name, fragments, seen, default_s)
+                    found = self.least(node.selection_set, name, default_s)
+                case FragmentSpreadNode() if (parent, node.name.value) not in self._seen:
+                    self._seen.add((parent, node.name.value))
+                    fragment = self._fragments[node.name.value]
+                    found = self.least(fragment.selection_set, fragment.type_condition.name.value, default_s)
                 case _:
                     continue
             least = min(least, found)
         return least
 
-    def _of_field(
-        self,
-        node: FieldNode,
-        parent: str,
-        fragments: Mapping[str, FragmentDefinitionNode],
-        seen: set[tuple[str, str]],
-        default_s: int,
-    ) -> int:
+    def _of_field(self, node: FieldNode, parent: str, default_s: int) -> int:
         name = node.name.value
         if name == "__typename":
             return NO_LIMIT
@@ -90,4 +87,4 @@ class MaxAges:
         inner = get_named_type(field.type)
         if node.selection_set is None or not is_composite_type(inner):
             return own
-        return min(own, self._least(node.selection_set, inner.name, fragments, seen, NO_LIMIT))
+        return min(own, self.least(node.selection_set, inner.name, NO_LIMIT))

@@ -5,7 +5,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -225,13 +224,6 @@ def ids(kind: str, numbers: tuple[int, ...] | None) -> list[str] | None:
 
 def ident(person: Person) -> str:
     return encode_id("Employee", person.id)
-
-
-@pytest.fixture(scope="module")
-def drawn_url(databases: Databases) -> Any:
-    url = databases.new()
-    yield url
-    databases.drop(url)
 
 
 @settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))

@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -226,13 +225,6 @@ def ident(person: Person) -> str:
 
 def day_id(person: Person, day: object) -> str:
     return encode_id("AttendanceDay", f"{person.id}:{day}")
-
-
-@pytest.fixture(scope="module")
-def drawn_url(databases: Databases) -> Any:
-    url = databases.new()
-    yield url
-    databases.drop(url)
 
 
 @settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
