@@ -17,6 +17,7 @@ from typing import Final, cast
 
 import httpx2
 import msgspec
+from starlette.applications import Starlette
 
 import cache
 from bench.figures import Counts, CountsByState
@@ -132,12 +133,9 @@ async def _early_in_the_minute() -> None:
         await asyncio.sleep(left_s)
 
 
-async def counts(employees: int, today: date) -> dict[str, CountsByState]:
-    """The counts of every named query."""
-    collect_garbage_rarely()  # as the workers do
-    settings = Settings.from_environment()
-    resources = Resources(settings)
-    app = create_app(
+def application(settings: Settings, resources: Resources) -> Starlette:
+    """The service in this process."""
+    return create_app(
         schema=api,
         settings=settings,
         context_factory=resources.context,
@@ -146,6 +144,14 @@ async def counts(employees: int, today: date) -> dict[str, CountsByState]:
         routes=resources.routes(),
         lifespan=resources.lifespan,
     )
+
+
+async def counts(employees: int, today: date) -> dict[str, CountsByState]:
+    """The counts of every named query."""
+    collect_garbage_rarely()  # as the workers do
+    settings = Settings.from_environment()
+    resources = Resources(settings)
+    app = application(settings, resources)
     socket = cast("str", settings.redis.shared_url).removeprefix("unix://")
     transport = httpx2.ASGITransport(app=app)
     async with (

@@ -15,7 +15,7 @@ from typing import Any, Final
 import httpx2
 import msgspec
 
-from bench.counts import BENCH_USER
+from bench.counts import BENCH_USER, application
 from bench.ground import BenchFailed
 from bench.queries import ONE_EMPLOYEE, TODAY
 from cluster.worker import collect_garbage_rarely
@@ -23,7 +23,6 @@ from domain.ids import encode_id
 from ops.demo import DEMO_PASSWORD
 from schema.root import api
 from telemetry.recording import Recording, recording
-from web.app import create_app
 from web.execution import Execution, PreparedOperation
 from web.graphql_request import from_body
 from web.http_settings import LimitSettings
@@ -163,15 +162,7 @@ async def main(employees: int, today: date, number: int) -> Tally:
     collect_garbage_rarely()  # as the workers do
     settings = Settings.from_environment()
     resources = Resources(settings)
-    app = create_app(
-        schema=api,
-        settings=settings,
-        context_factory=resources.context,
-        cached=resources.cached_execution,
-        readiness=resources.readiness(),
-        routes=resources.routes(),
-        lifespan=resources.lifespan,
-    )
+    app = application(settings, resources)
     transport = httpx2.ASGITransport(app=app)
     async with (
         app.router.lifespan_context(app),
