@@ -84,11 +84,11 @@ class Span:
         assert self._token is not None
         current_span.reset(self._token)
         self.failed |= error is not None
-        self.end()
+        self.end(time.time_ns())
 
-    def end(self) -> None:
+    def end(self, at_ns: int) -> None:
         """The work is done."""
-        self.ended_ns = time.time_ns()
+        self.ended_ns = at_ns
         if tracer.exporter is not None:
             tracer.exporter.export(self)
 
@@ -130,10 +130,11 @@ def note_client_call(name: str, seconds: float, failed: bool, attributes: Mappin
     """A server of ours answered, or failed, just now."""
     if (above := current_span.get()) is None:
         return
-    span = Span(name, "client", above.trace_id, above.span_id, time.time_ns() - round(seconds * 1e9))
+    now_ns = time.time_ns()
+    span = Span(name, "client", above.trace_id, above.span_id, now_ns - round(seconds * 1e9))
     span.failed = failed
     span.attributes.update(attributes)
-    span.end()
+    span.end(now_ns)
 
 
 def parent_in(traceparents: Sequence[bytes]) -> Parent | None:

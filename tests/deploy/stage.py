@@ -10,7 +10,7 @@ import urllib.request
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from db.database import Database
@@ -24,6 +24,8 @@ from web.signing_key import kept_key
 
 EMPLOYEES, DAYS, SEED = 160, 5, 7
 WORKERS = 2
+NOBODY_PUNCHED_FOR = timedelta(minutes=5)
+"""A check-in within a minute of a badge read of unknown direction counts as the same one read twice."""
 
 
 class Journal(Cluster):
@@ -152,7 +154,7 @@ async def fill(postgresql: PostgreSQL) -> None:
     url = postgresql.url.replace("postgresql://", "postgresql+asyncpg://")
     await upgrade(url)
     database = Database(url)
-    await fill_demo(database, EMPLOYEES, DAYS, SEED, datetime.now(UTC), lambda done, total: None)
+    await fill_demo(database, EMPLOYEES, DAYS, SEED, datetime.now(UTC) - NOBODY_PUNCHED_FOR, lambda done, total: None)
     await database.close()
 
 
