@@ -84,11 +84,11 @@ class Span:
         assert self._token is not None
         current_span.reset(self._token)
         self.failed |= error is not None
-        self.end(time.time_ns())
+        self.end()
 
-    def end(self, at_ns: int) -> None:
-        """The work is done."""
-        self.ended_ns = at_ns
+    def end(self, at_ns: int | None = None) -> None:
+        """The work is done: now, or at a moment since the epoch."""
+        self.ended_ns = time.time_ns() if at_ns is None else at_ns
         if tracer.exporter is not None:
             tracer.exporter.export(self)
 

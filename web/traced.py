@@ -1,6 +1,5 @@
 """What a request and its operation are called in traces; what of them is told: never who asked, nor any value."""
 
-import time
 from collections.abc import Iterable
 
 from starlette.types import Scope
@@ -40,7 +39,7 @@ def request_ends(span: Span, scope: Scope, record: RequestRecord, ledger: Ledger
         facts["rollcall.viewer"] = ledger.viewer
     span.attributes.update(facts)
     span.failed = failed(record)
-    span.end(time.time_ns())
+    span.end()
 
 
 class TracedOperation:
