@@ -3,21 +3,28 @@ PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
+SERVING := $(VENV)/.serving
+INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check
 .DEFAULT_GOAL := help
 .PHONY: help serve test torture test-deploy bench docs check format schema migration entity lock
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-$(STAMP): requirements/dev.txt pyproject.toml
+$(SERVING): requirements/serve.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Rollcall needs Python 3.11 or newer, found " + sys.version.split()[0] + ": set PYTHON=")'
 	@test -x $(PY) || $(PYTHON) -m venv $(VENV)
 	@echo "installing the pinned dependencies"
-	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
-	@$(PY) -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
+	@$(INSTALL) --require-hashes -r requirements/serve.txt
+	@$(INSTALL) --no-build-isolation --no-deps --editable .
+	@touch $(SERVING)
+
+$(STAMP): requirements/dev.txt $(SERVING)
+	@echo "installing what the tests need"
+	@$(INSTALL) --require-hashes -r requirements/dev.txt
 	@touch $(STAMP)
 
-serve: $(STAMP) ## start the whole service: private PostgreSQL and Valkey, demo company, workers
+serve: $(SERVING) ## start the whole service: private PostgreSQL and Valkey, demo company, workers
 	@exec $(PY) server.py
 
 test: $(STAMP) ## run every test, on all cores (ARGS= goes to pytest)
@@ -53,7 +60,8 @@ entity: $(STAMP) ## write the files of an entity in every layer (name=holiday)
 
 lock: ## pin the dependencies again (needs uv)
 	uv pip compile -q --python-version 3.11 --universal --generate-hashes --no-header pyproject.toml --extra embedded -o requirements/runtime.txt
-	uv pip compile -q --python-version 3.11 --universal --generate-hashes --no-header pyproject.toml --extra embedded --extra otel --extra perf --extra dev -o requirements/dev.txt
+	uv pip compile -q --python-version 3.11 --universal --generate-hashes --no-header pyproject.toml --extra embedded --extra editable -o requirements/serve.txt
+	uv pip compile -q --python-version 3.11 --universal --generate-hashes --no-header pyproject.toml --extra embedded --extra otel --extra perf --extra editable --extra dev -o requirements/dev.txt
 
 test-deploy: $(STAMP) ## run deploy/ for real: two nodes behind nginx under load, and every fault (ARGS= goes to pytest)
 	@test -x .data/deploy-tools/bin/python || $(PYTHON) -m venv .data/deploy-tools
