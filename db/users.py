@@ -29,7 +29,12 @@ _VIEWERS = Query(
     SELECT u.id, u.email::text, u.employee_id, u.is_active, u.token_epoch,
       (SELECT coalesce(json_agg(json_build_array(g.role, g.department_id, g.location_id, g.expires_at) ORDER BY g.id),
                        '[]') FROM role_grant g WHERE g.user_id = u.id),
-      (SELECT coalesce(json_agg(d.id ORDER BY d.id), '[]') FROM department d WHERE d.manager_id = u.employee_id)
+      (SELECT coalesce(json_agg(d.id ORDER BY d.id), '[]') FROM department d WHERE d.manager_id = u.employee_id),
+      (WITH RECURSIVE below AS (
+         SELECT d.id, d.parent_id FROM department d WHERE d.manager_id = u.employee_id
+            OR d.id IN (SELECT g.department_id FROM role_grant g WHERE g.user_id = u.id)
+         UNION SELECT d.id, d.parent_id FROM below b JOIN department d ON d.parent_id = b.id)
+       SELECT coalesce(json_agg(json_build_array(b.id, b.parent_id) ORDER BY b.id), '[]') FROM below b)
     FROM app_user u WHERE u.id = ANY(CAST(:ids AS bigint[]))"""),
 )
 _CREDENTIALS = "SELECT u.id, u.email::text, u.password_hash, u.is_active, u.token_epoch FROM app_user u"

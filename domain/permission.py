@@ -79,7 +79,10 @@ class Grant(msgspec.Struct, frozen=True, array_like=True):
 
 
 class ViewerFacts(msgspec.Struct, frozen=True, array_like=True):
-    """What is known of a user; `managed` are the departments whose manager the user's employee is."""
+    """What is known of a user; `managed` are the departments whose manager the user's employee is.
+
+    `departments` are those, the departments of grants, and all below them, each with its parent.
+    """
 
     user_id: UserId
     email: str
@@ -88,11 +91,7 @@ class ViewerFacts(msgspec.Struct, frozen=True, array_like=True):
     token_epoch: int
     grants: tuple[Grant, ...] = ()
     managed: tuple[DepartmentId, ...] = ()
-
-    @property
-    def needs_tree(self) -> bool:
-        """Whether the tree of departments matters for this user."""
-        return bool(self.managed) or any(grant.department_id is not None for grant in self.grants)
+    departments: tuple[tuple[DepartmentId, DepartmentId | None], ...] = ()
 
 
 class Viewer(msgspec.Struct, frozen=True):
@@ -139,8 +138,9 @@ class Viewer(msgspec.Struct, frozen=True):
 READERS = (Role.HR, Role.PAYROLL, Role.AUDITOR)
 
 
-def viewer_of(facts: ViewerFacts, tree: DepartmentTree, now: datetime) -> Viewer:
+def viewer_of(facts: ViewerFacts, now: datetime) -> Viewer:
     """Work out what a user's grants of this moment come to."""
+    tree = DepartmentTree(dict(facts.departments))
     grants = [grant for grant in facts.grants if grant.expires_at is None or grant.expires_at > now]
     roles = frozenset(grant.role for grant in grants)
 

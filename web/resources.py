@@ -126,7 +126,7 @@ class Resources:
         """The context of one operation; raises Unauthenticated when a token is given that is not good."""
         authenticator = self._authenticator_past_cache if facts.past_cache else self._authenticator
         account = await authenticator.authenticate(facts.headers.get("authorization"))
-        viewer = await self._viewer(account) if isinstance(account, ViewerAccount) else None
+        viewer = self._viewer(account) if isinstance(account, ViewerAccount) else None
         note_viewer(class_of(viewer))
         cache = self._no_cache if facts.past_cache else self.cache
         loaders = Loaders(self.database, cache, self.shadow.consider)
@@ -134,13 +134,13 @@ class Resources:
             self.database, self.cache, viewer, loaders=loaders, request_id=facts.request_id, clock=self._clock
         )
 
-    async def _viewer(self, account: ViewerAccount) -> Viewer:
+    def _viewer(self, account: ViewerAccount) -> Viewer:
         """What the account's grants of this moment come to.
 
         Looked up by loaders of its own: the answer's own loaders note what the answer itself rests on.
         """
         facts, loaders, now = account.facts, account.loaders, self._clock()
-        found = await viewer_with(loaders, facts, now)
+        found = viewer_with(facts, now)
         self._responses.know(found.viewer, found.token_epoch, found.valid_until, loaders.dependencies)
         return found.viewer
 

@@ -5,12 +5,10 @@ from typing import Final
 
 import msgspec
 
-from domain.departments import DepartmentTree
 from domain.enums import Role
 from domain.ids import UserId
 from domain.permission import Viewer, ViewerFacts, viewer_of
 from loaders.batch import Loaders
-from loaders.departments import ALL, department_tree
 from loaders.users import viewer_by_user
 
 CLASSES: Final = (
@@ -42,11 +40,10 @@ class ViewerNow(msgspec.Struct, frozen=True):
 async def viewer_from(loaders: Loaders, user_id: UserId, now: datetime) -> ViewerNow | None:
     """The viewer that a user is; None for one that is not there or not active."""
     facts = await loaders.load(viewer_by_user, user_id)
-    return await viewer_with(loaders, facts, now) if facts is not None and facts.is_active else None
+    return viewer_with(facts, now) if facts is not None and facts.is_active else None
 
 
-async def viewer_with(loaders: Loaders, facts: ViewerFacts, now: datetime) -> ViewerNow:
+def viewer_with(facts: ViewerFacts, now: datetime) -> ViewerNow:
     """The viewer that these facts come to."""
-    tree = await loaders.must(department_tree, ALL) if facts.needs_tree else DepartmentTree({})
     ends = [grant.expires_at for grant in facts.grants if grant.expires_at is not None and grant.expires_at > now]
-    return ViewerNow(viewer_of(facts, tree, now), facts.token_epoch, min(ends, default=None))
+    return ViewerNow(viewer_of(facts, now), facts.token_epoch, min(ends, default=None))

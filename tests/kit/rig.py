@@ -15,11 +15,9 @@ from cache.second_level import SecondLevelCache
 from cache.server import CacheUnreachable, Server
 from db.connection import Query
 from db.database import Database, PoolLimits
-from domain.departments import DepartmentTree
 from domain.errors import Unavailable
 from domain.permission import Viewer, viewer_of
 from loaders.batch import Loaders
-from loaders.departments import ALL, department_tree
 from loaders.drain import TICK, drain_once
 from loaders.unit_of_work import unit_of_work
 from loaders.users import viewer_by_user
@@ -91,9 +89,8 @@ class Rig:
             [(user_id,)] = await connection.records(Query("kit", text(sql)), email=email)
         loaders = Loaders(self.database, self.cache)
         facts = await loaders.must(viewer_by_user, user_id)
-        tree = await loaders.must(department_tree, ALL) if facts.needs_tree else DepartmentTree({})
         await self.cache.settle()
-        return viewer_of(facts, tree, self.clock())
+        return viewer_of(facts, self.clock())
 
     def context(self, viewer: Viewer | None) -> Context:
         """A context as a request has it."""

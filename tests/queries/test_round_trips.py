@@ -7,6 +7,8 @@ import pytest
 
 from db.database import Database
 from domain.enums import Role
+from domain.ids import DepartmentId, EmployeeId
+from domain.permission import Grant
 from tests.kit.clock import Clock
 from tests.kit.crowd import fill_crowd
 from tests.kit.databases import Databases
@@ -16,6 +18,7 @@ from tests.kit.rows import Rows
 from tests.kit.viewers import as_viewer
 from tests.responses.service import Service, open_service
 
+ROOT = DepartmentId(1)
 NOW = datetime(2026, 3, 16, 12, tzinfo=UTC)
 NESTED = """
 query Nested($first: Int) { employees(first: $first) { nodes {
@@ -35,13 +38,19 @@ async def _fill(url: str) -> None:
     await fill_crowd(url, 80, 12)
     database = Database(url)
     async with database.transaction() as connection:
-        await Rows(connection).user("hr@rollcall.test", None, Role.HR)
+        rows = Rows(connection)
+        for role in (Role.HR, Role.AUDITOR, Role.ANALYST):
+            await rows.user(f"{role.lower()}@rollcall.test", None, role)
+        await rows.user("hr_of_all_departments@rollcall.test", None, Grant(Role.HR, ROOT))
+        await rows.user("manager@rollcall.test", EmployeeId(1), Role.MANAGER)
+        await rows.lead(ROOT, EmployeeId(1))
+        await rows.user("employee@rollcall.test", EmployeeId(50), Role.EMPLOYEE)
     await database.close()
 
 
 @pytest.fixture(scope="module")
 def crowd_url(databases: Databases) -> Iterator[str]:
-    url = databases.new("crowd_80_and_hr", _fill)
+    url = databases.new("crowd_80_and_viewers", _fill)
     yield url
     databases.drop(url)
 
@@ -132,6 +141,29 @@ async def test_over_http_the_viewer_is_one_statement_more_and_one_level_more(
             warm = await service.ask(NESTED, "hr@rollcall.test", {"first": 50})
     assert warm.json == cold.json and len(warm.json["data"]["employees"]["nodes"]) == 50
     assert {len(person["attendance"]) for person in warm.json["data"]["employees"]["nodes"]} == {10}
+
+
+@pytest.mark.parametrize(
+    ("user", "sql", "redis", "people"),
+    [
+        ("auditor", 6, 4, 50),
+        ("manager", 6, 4, 50),
+        ("hr_of_all_departments", 6, 4, 50),
+        ("employee", 6, 4, 1),
+        ("analyst", 7, 5, 50),  # the group is counted before anybody of it is shown
+    ],
+)
+async def test_the_rights_of_whoever_asks_are_one_statement(
+    databases: Databases, crowd_url: str, user: str, sql: int, redis: int, people: int
+) -> None:
+    async with open_service(crowd_url, databases.redis_url, Clock(NOW), response_bytes=0) as service:
+        await service.token(f"{user}@rollcall.test")
+        with round_trips(sql=sql, redis=redis):
+            cold = await service.ask(NESTED, f"{user}@rollcall.test", {"first": 50})
+        await service.settle()
+        with round_trips(sql=0, redis=redis):
+            warm = await service.ask(NESTED, f"{user}@rollcall.test", {"first": 50})
+    assert warm.json == cold.json and len(warm.json["data"]["employees"]["nodes"]) == people
 
 
 async def _token(service: Service) -> None:
