@@ -28,7 +28,7 @@ serve: $(SERVING) ## start the whole service: private PostgreSQL and Valkey, dem
 	@exec $(PY) server.py
 
 test: $(STAMP) ## run every test, on all cores (ARGS= goes to pytest)
-	@$(PY) -m pytest -n auto --dist loadfile $(ARGS)
+	@$(PY) -m pytest -n auto --dist loadfile --no-loadscope-reorder $(ARGS)
 
 torture: $(STAMP) ## look for stale answers through HTTP while everything is killed (OPS=1000000 SEED=1 MINUTES=20)
 	@$(PY) -m tests.coherence.through_http.run
