@@ -3,6 +3,7 @@
 Labels are bounded: operations by telemetry/timings.py, everything else by our own code.
 """
 
+import time
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
@@ -74,6 +75,7 @@ PER_WORKER: Final = {
     "event_loop_lag_seconds": "Longest delay of the event loop within the last second.",
     "resident_memory_bytes": "Memory that the worker holds.",
 }
+CERTIFICATE: Final = "How long the TLS certificate that workers serve is still valid; nothing without TLS."
 _BOUNDS: Final = tuple(range(2 * PER_DOUBLING, LAST, PER_DOUBLING))
 
 
@@ -103,6 +105,7 @@ class _Collector(Collector):
         )
         for name, value in self._gauges().items():
             yield GaugeMetricFamily(f"rollcall_{name}", GAUGES[name], value=value)
+        yield from self._certificate()
         yield from self._per_worker()
         versions = self._observatory.versions
         info = GaugeMetricFamily("rollcall_build_info", "Versions, always 1.", labels=list(versions))
@@ -130,6 +133,12 @@ class _Collector(Collector):
             "cache_outbox_age_seconds": float(database.get("outbox_age_s") or 0),
             "cache_fence_seconds": float(redis.get("fence_s") or 0),
         }
+
+    def _certificate(self) -> Iterator[Metric]:
+        gauges = [worker.get("gauges", {}) for worker in self._observatory.workers]
+        ends = [found["certificate_ends"] for found in gauges if "certificate_ends" in found]
+        if ends:
+            yield GaugeMetricFamily("rollcall_certificate_seconds", CERTIFICATE, value=round(min(ends) - time.time()))
 
     def _per_worker(self) -> Iterator[Metric]:
         lag, memory = (

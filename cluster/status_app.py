@@ -100,18 +100,15 @@ def status_app(desk: Desk, hosts: Sequence[str]) -> Starlette:
     """The application of the status port; `hosts` are the names under which it may be called, * for any."""
     observatory, viewers = desk.observatory, _Viewers()
 
+    def shown(what: Callable[[Observatory], object]) -> Callable[[Request], Any]:
+        async def show(_: Request) -> Response:
+            return _json(what(observatory))
+
+        return show
+
     async def show_health(_: Request) -> Response:
         found = health(observatory)
         return _json(found, 503 if found["status"] == "down" else 200)
-
-    async def show_stats(_: Request) -> Response:
-        return _json(stats(observatory))
-
-    async def show_history(_: Request) -> Response:
-        return _json(list(observatory.points))
-
-    async def show_statements(_: Request) -> Response:
-        return _json(statements(observatory))
 
     async def metrics(_: Request) -> Response:
         return Response(exposition(observatory), headers=HEADERS, media_type="text/plain; version=0.0.4")
@@ -136,9 +133,9 @@ def status_app(desk: Desk, hosts: Sequence[str]) -> Starlette:
     return Starlette(
         routes=[
             Route("/cluster/health", show_health),
-            Route("/cluster/stats", show_stats),
-            Route("/cluster/statements", show_statements),
-            Route("/cluster/history", show_history),
+            Route("/cluster/stats", shown(stats)),
+            Route("/cluster/statements", shown(statements)),
+            Route("/cluster/history", shown(lambda seen: list(seen.points))),
             Route("/cluster/restart", restart, methods=["POST"]),
             Route("/cluster/scale", scale, methods=["POST"]),
             Route("/metrics", metrics),

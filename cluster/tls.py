@@ -37,6 +37,11 @@ def certificate_warning(tls: TlsSettings, now: datetime) -> str | None:
     return _about_its_time(certificate, now)
 
 
+def certificate_end(tls: TlsSettings) -> datetime | None:
+    """Until when the server's own certificate is valid, None without TLS."""
+    return None if tls.certificate_file is None else _certificate(tls.certificate_file).not_valid_after_utc
+
+
 def _about_its_time(certificate: "Certificate", now: datetime) -> str | None:
     begins, ends = certificate.not_valid_before_utc, certificate.not_valid_after_utc
     renew = "renew it and reload"

@@ -17,10 +17,11 @@ from hypercorn.config import Config
 from cluster.child import Orders, Report, begin, fail, load
 from cluster.drain import Application, Drain
 from cluster.http2 import polite_http2
-from cluster.tls import check_certificate
+from cluster.tls import certificate_end, check_certificate
 from cluster.vitals import beat, vitals
 from domain.errors import RollcallError
 from telemetry.garbage import watch_collections
+from telemetry.gauges import gauge
 from web.http_settings import TlsSettings
 from web.settings import ClusterSettings, Settings
 
@@ -56,6 +57,8 @@ async def serve_until_drained(
     application: Application, listen_fd: int, settings: ClusterSettings, tls: TlsSettings, drain: Drain
 ) -> None:
     """Serve until the drain is finished; raises StartFailed when the application's lifespan does."""
+    if (end := certificate_end(tls)) is not None:
+        gauge("certificate_ends", end.timestamp)
     with drain.watching_listeners(), polite_http2():
         try:
             await serve(

@@ -4,7 +4,7 @@ import os
 import platform
 import resource
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -12,7 +12,7 @@ from typing import Any, Final, Literal
 import msgspec
 
 from cluster.listener import QUEUE_LENGTH
-from cluster.tls import certificate_warning
+from cluster.tls import certificate_end, certificate_warning
 from web.environment import SettingsError
 from web.http_settings import TlsSettings
 from web.settings import Settings, is_loopback, usable_cores
@@ -92,17 +92,29 @@ def of_settings(settings: Settings, *, private: bool) -> Iterator[Finding]:
         yield Finding("note", "GRAPHQL_INTROSPECTION", found, "set it off if only your own clients call")
 
 
-def of_certificate(tls: TlsSettings, now: datetime) -> Iterator[Finding]:
-    """Whether clients take the certificate, when there is one."""
+def of_certificate(tls: TlsSettings, now: datetime, served_until: Sequence[datetime] = ()) -> Iterator[Finding]:
+    """Whether clients take the certificate, when there is one, and whether it is the one that workers serve."""
     try:
-        warning = certificate_warning(tls, now)
+        warning, end = certificate_warning(tls, now), certificate_end(tls)
     except SettingsError as error:
         yield Finding("error", "TLS", error.message, "correct it: the next start or reload would fail")
         return
+    if end is None:
+        return
     if warning is not None:
         yield Finding("warning", "TLS", warning, "renew the certificate, then reload")
-    elif tls.certificate_file is not None:
-        yield Finding("ok", "TLS", f"{tls.certificate_file} and its key fit")
+    else:
+        yield Finding(
+            "ok", "TLS", f"the certificate and its key fit; it expires at {_minute(end)}, in {(end - now).days} days"
+        )
+    others = [until for until in served_until if until != end]
+    if others:
+        found = f"the workers serve another certificate, which expires at {_minute(min(others))}"
+        yield Finding("warning", "TLS", found, "reload: rollcall cluster restart")
+
+
+def _minute(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M} UTC"
 
 
 def of_database(settings: Settings, state: Mapping[str, Any], newest: str | None) -> Iterator[Finding]:

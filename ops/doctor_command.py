@@ -57,20 +57,27 @@ async def _findings(settings: Settings, *, private: bool) -> list[Finding]:
     finally:
         await looker.close()
     port = StatusPort(settings)
-    health: Mapping[str, Any] | None
+    running: Mapping[str, Any] | None
     try:
-        health = port.get("/cluster/health")
+        running = port.get("/cluster/stats")
     except NotReachable:
-        health = None
+        running = None
 
     def everything() -> Iterator[Finding]:
         yield from of_settings(settings, private=private)
-        yield from of_certificate(settings.tls, datetime.now(UTC))
+        yield from of_certificate(settings.tls, datetime.now(UTC), _served_until(running))
         yield from of_machine(settings)
         yield from of_database(settings, servers["database"], newest_migration())
         yield from of_redis(settings, servers["redis"])
         for name, difference_s in differences_s.items():
             yield of_clock(name, difference_s)
-        yield of_status_port(health, port.address)
+        yield of_status_port(running and running["health"], port.address)
 
     return list(everything())
+
+
+def _served_until(running: Mapping[str, Any] | None) -> list[datetime]:
+    """When the certificates expire that the workers serve."""
+    workers = running["workers"] if running else ()
+    ends = [worker["certificate_ends"] for worker in workers if "certificate_ends" in worker]
+    return [datetime.fromtimestamp(end, UTC) for end in ends]

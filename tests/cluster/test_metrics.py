@@ -1,8 +1,10 @@
 """Every counter of the code is exported, every metric is documented, histograms hold what they must."""
 
 import re
+import time
 from pathlib import Path
 
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from cluster.metrics import COUNTERS, exposition
@@ -14,7 +16,8 @@ from tests.cluster.conftest import ROOT
 PACKAGES = ("cache", "cluster", "db", "jobs", "loaders", "resolvers", "telemetry", "web")
 SNAPSHOT = """{"departed": {"operations": {"query A": {"count": 2, "errors": 1, "seconds": 0.5, "buckets": {"16": 2}}}},
 "lives": [], "answers": {}, "workers": 1, "restarts": 2, "processes": [{"role": "worker", "name": "worker 1", "pid": 7,
-"serves": true, "began": 1, "in_flight": 3, "gauges": {"db_pool_in_use": 4, "cache_breaker": "open"}, "sums":
+"serves": true, "began": 1, "in_flight": 3, "gauges": {"db_pool_in_use": 4, "cache_breaker": "open",
+"certificate_ends": 4102444800}, "sums":
 {"counters": {"cache_hits": {"a\\"b": 5}},
 "operations": {"query A": {"count": 1, "errors": 0, "seconds": 40.0, "buckets": {"77": 1}}},
 "statements": {"one": {"count": 1, "errors": 0, "seconds": 0.25, "buckets": {"30": 1}}}}}]}"""
@@ -44,6 +47,24 @@ def test_sums_of_the_living_and_the_dead() -> None:
     assert samples["rollcall_db_pool_in_use",] == 4
     assert samples["rollcall_cache_breakers_open",] == 1
     assert samples["rollcall_requests_in_flight",] == 3
+
+
+def test_the_certificate_that_ends_first_counts_and_none_is_no_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(time, "time", lambda: 1_000_000.0)
+    observatory = observed()
+    for ends, line in (
+        ([None, None], []),
+        ([1_086_400.0, 1_000_060.5], ["rollcall_certificate_seconds 60.0"]),
+        ([1_086_400.0, 999_990.0], ["rollcall_certificate_seconds -10.0"]),
+    ):
+        observatory.snapshot = {
+            "processes": [
+                {"role": "worker", "name": "w", "serves": True, "gauges": {"certificate_ends": end} if end else {}}
+                for end in ends
+            ]
+        }
+        shown = exposition(observatory).decode().splitlines()
+        assert [found for found in shown if found.startswith("rollcall_certificate")] == line
 
 
 def test_every_counter_of_the_code_is_exported() -> None:

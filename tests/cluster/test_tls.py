@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from cluster.tls import certificate_warning
+from cluster.tls import certificate_end, certificate_warning
 from tests.cluster.certificates import WEEK, common_name, trusting, write_pair
-from tests.cluster.conftest import Cluster, Start
+from tests.cluster.conftest import LIMIT_S, Cluster, Start
 from tests.cluster.load import Load, WebSocket, ask, ask_once
 from tests.cluster.test_http2 import Http2Client
 from web.http_settings import TlsSettings
@@ -55,6 +55,38 @@ async def test_a_reload_takes_the_new_certificate_and_loses_nothing(start: Start
     assert set(streams.answers) == {"200"}
     assert streams.goaways
     assert await name_shown(cluster, plain) == "new"
+
+
+async def test_the_status_port_knows_until_when_the_served_certificate_is_valid(start: Start, tmp_path: Path) -> None:
+    files = write_pair(tmp_path, lives=2 * WEEK)
+    cluster = await start(CLUSTER_WORKERS=1, EXAMPLE_STATUS="on", **files)
+    await cluster.status_ready()
+    served = end_of(files)
+    write_pair(tmp_path, lives=5 * WEEK)
+    await certificate_known(cluster, served)
+    shown = (await cluster.status("/metrics")).text
+    [left_s] = re.findall(r"^rollcall_certificate_seconds ([\d.e+]+)$", shown, re.MULTILINE)
+    assert WEEK.total_seconds() - 60 < float(left_s) < WEEK.total_seconds()
+    cluster.signal(signal.SIGHUP)
+    await cluster.line("reloaded")
+    await certificate_known(cluster, end_of(files))
+
+
+def end_of(files: dict[str, str]) -> datetime:
+    """Until when the certificate in these files is valid."""
+    end = certificate_end(TlsSettings.of(certificate_file=files["TLS_CERT_FILE"], key_file=files["TLS_KEY_FILE"]))
+    assert end is not None
+    return end
+
+
+async def certificate_known(cluster: Cluster, end: datetime) -> None:
+    """Wait until the status port says that of every worker."""
+    async with asyncio.timeout(LIMIT_S):
+        while True:
+            workers = (await cluster.status("/cluster/stats")).json()["workers"]
+            if workers and all(worker.get("certificate_ends") == end.timestamp() for worker in workers):
+                return
+            await asyncio.sleep(0.1)
 
 
 async def test_a_reload_with_a_useless_certificate_is_aborted(start: Start, tmp_path: Path) -> None:

@@ -2,9 +2,11 @@
 
 import asyncio
 import json
+import os
 import re
 import shutil
 import subprocess
+import sys
 import time
 import urllib.error
 import urllib.parse
@@ -22,6 +24,7 @@ from bench.client import Job
 from bench.ground import Ground, filled, leased
 from bench.queries import named_queries
 from bench.service import Service, client, serving
+from tests.cluster.certificates import write_pair
 from tests.cluster.conftest import ROOT, free_port
 
 RULES = ROOT / "deploy" / "prometheus"
@@ -97,11 +100,29 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 
 
 @contextmanager
-def prometheus(folder: Path, status_port: int) -> Iterator[str]:
+def serving_tls(folder: Path) -> Iterator[int]:
+    """The example behind TLS, for what only such a service measures; gives its status port."""
+    status_port = free_port()
+    variables = {"STATUS_PORT": str(status_port), "EXAMPLE_STATUS": "on", "CLUSTER_WORKERS": "1", **write_pair(folder)}
+    with (folder / "example.log").open("w") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tests.cluster.run_example", str(free_port())],
+            cwd=ROOT, env={**os.environ, **variables}, stdout=log, stderr=log,
+        )  # fmt: skip
+    try:
+        yield status_port
+    finally:
+        process.terminate()
+        process.wait()
+
+
+@contextmanager
+def prometheus(folder: Path, *status_ports: int) -> Iterator[str]:
     """Prometheus with our configuration, but for the target and the pace; gives its address."""
     path = program("prometheus")
     configuration = (RULES / "prometheus.yml").read_text()
-    fast = configuration.replace(": 5s", ": 1s").replace("127.0.0.1:3003", f"127.0.0.1:{status_port}")
+    targets = [f"127.0.0.1:{status_port}" for status_port in status_ports]
+    fast = configuration.replace(": 5s", ": 1s").replace('"127.0.0.1:3003"', json.dumps(targets)[1:-1])
     (folder / "prometheus.yml").write_text(fast)
     shutil.copy(RULES / "alerts.yml", folder)
     port = free_port()
@@ -132,16 +153,26 @@ def ask(address: str, expression: str) -> list[Any]:
 
 
 def test_every_panel_has_something_to_show(service: Service, tmp_path: Path) -> None:
-    waiting = {
-        (title, expression.replace("$instance", ".*").replace("$__rate_interval", "10s"))
-        for title, expression in EXPRESSIONS
-    }
     jobs = [Job(query.body, connections=1, requests=1) for query in named_queries(60, datetime.now(UTC).date())]
-    with prometheus(tmp_path, service.status_port) as address, client(service.port, service.token()) as asking:
+    node = f"127.0.0.1:{service.status_port}"
+    with (
+        serving_tls(tmp_path) as behind_tls,
+        prometheus(tmp_path, service.status_port, behind_tls) as address,
+        client(service.port, service.token()) as asking,
+    ):
+        waiting = {
+            (
+                title,
+                expression.replace("$__rate_interval", "10s").replace(
+                    "$instance", f"127.0.0.1:{behind_tls}" if "certificate" in expression else node
+                ),
+            )
+            for title, expression in EXPRESSIONS
+        }
         deadline = time.monotonic() + ANSWERED_BY_S
         while waiting and time.monotonic() < deadline:
             for job in jobs:
                 asking.run(job)
             waiting = {(title, expression) for title, expression in waiting if not ask(address, expression)}
         assert waiting == set()
-        assert ask(address, "ALERTS") == []
+        assert ask(address, f'ALERTS{{instance="{node}"}}') == []

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from cluster.tls import certificate_end
 from ops import doctor
 from ops.doctor import (
     Finding,
@@ -143,6 +144,14 @@ def test_certificate(tmp_path: Path) -> None:
         for given, after in ((TlsSettings(), timedelta(0)), (tls, timedelta(0)), (tls, 8 * WEEK), (tls, 10 * WEEK))
     ]
     assert levels == [[], ["ok"], ["warning"], ["warning"]]
+    end = certificate_end(tls)
+    assert end is not None
+    assert [found.found for found in of_certificate(tls, end - timedelta(days=20, hours=1), [end])] == [
+        f"the certificate and its key fit; it expires at {end:%Y-%m-%d %H:%M} UTC, in 20 days"
+    ]
+    assert not_well(of_certificate(tls, datetime.now(UTC), [end, end - WEEK])) == [
+        ("warning", "TLS", "reload: rollcall cluster restart")
+    ]
     Path(files["TLS_KEY_FILE"]).unlink()
     assert not_well(of_certificate(tls, datetime.now(UTC))) == [
         ("error", "TLS", "correct it: the next start or reload would fail")
