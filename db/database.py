@@ -18,6 +18,7 @@ from db.connection import Query, ReadConnection, WriteConnection
 from db.engine import begin_with, new_engine
 from db.errors import LOST, Unreachable, translated
 from db.replicas import Replicas
+from db.transaction import transaction
 from domain.errors import Unavailable
 from telemetry.counters import count
 from telemetry.waits import waited_for_pool
@@ -144,7 +145,7 @@ class Database:
 
     @asynccontextmanager
     async def _transaction(self, driver: "Driver", **options: Any) -> AsyncIterator[None]:
-        async with driver.transaction(**options):
+        async with transaction(driver, **options):
             if self._begin_with:
                 await driver.execute(self._begin_with)
             yield

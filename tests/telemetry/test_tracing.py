@@ -187,6 +187,7 @@ def test_a_change_shows_its_statements_holds_and_stamps(traced: Traced) -> None:
             {
                 "mutation Rename": [
                     {"batch viewer": ["redis MGET"]},
+                    "sql BEGIN",
                     "sql employee_for_update",
                     {"batch location": ["sql location_by_id"]},
                     "sql postings_for_update",
@@ -194,6 +195,7 @@ def test_a_change_shows_its_statements_holds_and_stamps(traced: Traced) -> None:
                     "sql day_oldest",
                     "sql cache_pending",
                     "redis hold",
+                    "sql COMMIT",
                     "sql position",
                     "redis release",
                     {"batch employee": ["redis MGET", "sql employee_by_id"]},
@@ -201,3 +203,28 @@ def test_a_change_shows_its_statements_holds_and_stamps(traced: Traced) -> None:
             }
         ]
     }
+
+
+def test_a_change_that_is_refused_shows_its_rollback(traced: Traced) -> None:
+    change = """mutation Badge($input: EmployeeInput!) {
+      saveEmployee(input: $input) { employee { id } userErrors { code } } }"""
+    found, _ = traced.ask("query Two { employees(first: 2) { nodes { id employeeNo } } }", 0xF3)
+    first, second = found["employees"]["nodes"]
+    data, _ = traced.ask(change, 0xF4, input={"id": first["id"], "employeeNo": second["employeeNo"]})
+    assert [problem["code"] for problem in data["saveEmployee"]["userErrors"]] == ["CONFLICT"]
+    spans = traced.collector.trace(f"{0xF4:032x}")
+    [operation] = tree(spans)["POST /graphql"]
+    steps = [step for step in operation["mutation Badge"] if isinstance(step, str)]
+    assert steps == [
+        "sql BEGIN",
+        "sql employee_for_update",
+        "sql postings_for_update",
+        "sql employee_update",
+        "sql ROLLBACK",
+        "sql BEGIN",
+        "sql employee_having_employee_no",
+        "sql cache_pending",
+        "sql COMMIT",
+        "sql position",
+    ]
+    assert not named(spans, "sql ROLLBACK").failed
