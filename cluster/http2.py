@@ -13,7 +13,10 @@ import hypercorn.protocol
 from hypercorn.events import RawData
 from hypercorn.protocol.h2 import H2Protocol
 from hypercorn.protocol.h11 import H11Protocol
+from hypercorn.protocol.http_stream import HTTPStream
 from hyperframe.frame import GoAwayFrame
+
+from cluster.whole_answers import WholeH11Protocol, WholeStream
 
 LAST_STREAM: Final = 2**31 - 1
 """Named in the GOAWAY: whatever the client has sent by then will be answered (RFC 9113, 6.8)."""
@@ -52,7 +55,7 @@ class PoliteH2Protocol(H2Protocol):
             await self.send(RawData(GoAwayFrame(0, last_stream_id=LAST_STREAM).serialize()))
 
 
-class SteadyH11Protocol(H11Protocol):
+class SteadyH11Protocol(WholeH11Protocol):
     """hypercorn's HTTP/1.1, which becomes HTTP/2 for a client that begins with it and for no Upgrade: h2c.
 
     A proxy that passes such a header on would be a tunnel from then on: past its limits, and with our trust in it.
@@ -67,11 +70,14 @@ class SteadyH11Protocol(H11Protocol):
 def polite_http2() -> Iterator[None]:
     """Within it hypercorn serves HTTP/2 in our way."""
     module: Any = hypercorn.protocol
+    http11: Any = hypercorn.protocol.h11
     module.H11Protocol, module.H2Protocol = SteadyH11Protocol, PoliteH2Protocol
+    http11.HTTPStream = WholeStream
     try:
         yield
     finally:
         module.H11Protocol, module.H2Protocol = H11Protocol, H2Protocol
+        http11.HTTPStream = HTTPStream
 
 
 async def tell_everyone_to_go() -> None:

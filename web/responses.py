@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from functools import lru_cache
 from http import HTTPStatus
+from typing import Final
 
 import orjson
 from starlette.exceptions import HTTPException
@@ -12,6 +13,9 @@ from starlette.types import Send
 
 from domain.errors import ClientError, Forbidden, RollcallError, Unauthenticated, Unavailable, UserProblem
 from web.request_errors import RequestError
+
+WHOLE: Final = "rollcall.whole"
+"""In a message `http.response.start`: one `http.response.body`, as long as the head says, is all that follows."""
 
 
 async def send_bytes(
@@ -23,7 +27,7 @@ async def send_bytes(
         lines.append(header_line("content-type", content_type))
     if status != HTTPStatus.NO_CONTENT:
         lines.append((b"content-length", b"%d" % len(body)))
-    await send({"type": "http.response.start", "status": status, "headers": lines})
+    await send({"type": "http.response.start", "status": status, "headers": lines, WHOLE: True})
     await send({"type": "http.response.body", "body": body})
 
 
