@@ -1,6 +1,9 @@
 """Log lines: JSON for machines, text at a terminal, and no values of local variables in either."""
 
+import asyncio
 import io
+import os
+import threading
 from collections.abc import Iterator
 
 import asyncpg
@@ -9,6 +12,7 @@ import pytest
 import structlog
 
 from tests.web.asgi import Client, sample_app
+from web.log_lines import LONGEST_WRITE
 from web.logs import open_logs
 
 
@@ -82,6 +86,7 @@ async def test_a_request_is_one_line_and_a_probe_none() -> None:
     client = Client(sample_app())
     await client.query("{hello}")
     await client.reply("GET", "/healthz")
+    await asyncio.sleep(0)
     [entry] = [orjson.loads(line) for line in stream.getvalue().splitlines()]
     assert (entry["event"], entry["path"], entry["status"], entry["operation_type"]) == (
         "request",
@@ -89,3 +94,43 @@ async def test_a_request_is_one_line_and_a_probe_none() -> None:
         200,
         "query",
     )
+
+
+async def test_lines_of_one_turn_are_written_together_but_no_more_than_a_pipe_takes_whole() -> None:
+    ours, theirs = os.pipe()
+    with open(theirs, "w") as stream:
+        open_logs(stream)
+        log = structlog.get_logger("rollcall.test")
+        os.set_blocking(ours, False)
+        log.info("first")
+        log.warning("second")
+        with pytest.raises(BlockingIOError):
+            os.read(ours, 100)
+        await asyncio.sleep(0)
+        assert [orjson.loads(line)["event"] for line in os.read(ours, LONGEST_WRITE).splitlines()] == [
+            "first",
+            "second",
+        ]
+        log.info("third")
+        log.info("x" * (LONGEST_WRITE - 100))
+        assert orjson.loads(os.read(ours, LONGEST_WRITE))["event"] == "third"
+        log.info("y" * LONGEST_WRITE)
+        assert len(os.read(ours, 2 * LONGEST_WRITE)) < LONGEST_WRITE
+        await asyncio.sleep(0)
+        assert len(os.read(ours, 2 * LONGEST_WRITE)) > LONGEST_WRITE
+    os.close(ours)
+
+
+async def test_a_line_of_another_thread_is_written_at_once_and_nothing_is_lost_at_the_end() -> None:
+    stream = io.StringIO()
+    open_logs(stream)
+    log = structlog.get_logger("rollcall.test")
+    log.info("held")
+    thread = threading.Thread(target=log.info, args=("of a thread",))
+    thread.start()
+    thread.join()
+    assert [orjson.loads(line)["event"] for line in stream.getvalue().splitlines()] == ["held", "of a thread"]
+    log.info("last")
+    assert "last" not in stream.getvalue()
+    structlog.get_config()["logger_factory"]().write()  # as at the end of the process
+    assert "last" in stream.getvalue()
