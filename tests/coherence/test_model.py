@@ -278,7 +278,7 @@ class Model(RuleBasedStateMachine):
         async with self.ground.workers[0].database.transaction() as connection:
             [(version,)] = await connection.records(WRITE, id=row)
             register.outside(version)
-        register.outside_ended(version)
+        register.outside_ended(version, committed=True)
 
     async def _drain(self, worker: int) -> None:
         with suppress(Exception):

@@ -19,7 +19,8 @@ from web.tokens import Tokens
 
 DEPARTMENTS: Final = 4
 IN_EACH: Final = 20
-DAYS: Final = 100
+DAYS: Final = 170
+"""On each of which each of them may come once: for what a million operations hand in."""
 VIEWERS: Final = ("hr", "manager", "employee", "analyst", "device")
 TRAIL: Final = """
     CREATE TABLE torture_trail (employee_id bigint, version int, run_id text);

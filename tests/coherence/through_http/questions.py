@@ -14,7 +14,7 @@ from tests.coherence.through_http.registers import Register, Registers
 EMPLOYEE: Final = "query Employee($id: ID!) { employee(id: $id) { id version presence { state } } }"
 NODE: Final = "query Node($id: ID!) { node(id: $id) { ... on Employee { id version } } }"
 PEOPLE: Final = (
-    "query People($scope: OrgScope!) { employees(filter: {scope: $scope}, first: 40) "
+    "query People($scope: OrgScope!) { employees(filter: {scope: $scope}, first: 22) "
     "{ totalCount nodes { id version } } }"
 )
 STATS: Final = "query Stats($filter: AttendanceFilter!) { stats(filter: $filter) { totals { presentDays } } }"
@@ -25,11 +25,12 @@ GROUPED: Final = (
 TODAY: Final = "query Today { today { inNow exceptionsOpen } }"
 GRID: Final = (
     "query Grid($year: Int!, $month: Int!, $scope: OrgScope!) "
-    "{ monthGrid(year: $year, month: $month, scope: $scope, first: 100) { rows { codes } } }"
+    "{ monthGrid(year: $year, month: $month, scope: $scope, first: 20) { rows { codes } } }"
 )
 DAY: Final = "query Day($id: ID!, $date: Date!) { attendanceDay(employeeId: $id, date: $date) { punches { id } } }"
 COUNTED: Final = "query Counted($filter: AttendanceFilter!) { attendance(filter: $filter, first: 1) { totalCount } }"
 
+"""The people of a department come first by name, before all who are hired."""
 PUNCHED_DATES: Final = 3
 """The oldest dates are for single punches; on the others people come whole days."""
 EXCEPTION_DAYS: Final = 30
@@ -49,7 +50,7 @@ class Numbers:
     """The watched numbers of a company."""
 
     def __init__(self, registers: Registers, company: Company) -> None:
-        self.registers, self.company = registers, company
+        self.registers, self.company, self.past = registers, company, company.past
         self.version = {id_: registers.add(f"version of E{id_:03}", 1) for id_ in range(1, DEPARTMENTS * IN_EACH + 1)}
         self.is_in = {id_: registers.add(f"presence of E{id_:03}", 0) for id_ in self.version}
         self.heads = {number: registers.add(f"people of D{number}", IN_EACH) for number in range(1, DEPARTMENTS + 1)}
@@ -58,7 +59,7 @@ class Numbers:
         self.in_now = registers.add("in now", 0)
         self.explained = registers.add("explained exceptions", 0)
         self.grid: dict[tuple[int, int, int], Register] = {}
-        for day in company.past:
+        for day in self.past[PUNCHED_DATES:]:
             for number in self.heads:
                 key = (number, day.year, day.month)
                 if key not in self.grid:
@@ -66,7 +67,7 @@ class Numbers:
         self.punches = {
             (id_, day): registers.add(f"punches of E{id_:03} on {day}", 0)
             for id_ in self.version
-            for day in company.past[:PUNCHED_DATES]
+            for day in self.past[:PUNCHED_DATES]
         }
         self.open_at_first = 0
         self.id_by_global = {encode_id("Employee", id_): id_ for id_ in self.version}
@@ -79,9 +80,13 @@ class Numbers:
             found.append(self.explained)
         return found
 
-    def filter(self, department: int | None) -> dict[str, Any]:
-        """Every date on which people come for whole days, of one department or of all."""
-        days = self.company.past[PUNCHED_DATES:]
+    def of_coming(self, employee: int) -> list[Register]:
+        """What rises when an employee checks in; of those who were hired meanwhile only the head counts."""
+        return [self.in_now, *([self.is_in[employee]] if employee in self.is_in else [])]
+
+    def filter(self, department: int | None, year: int = 0, month: int = 0) -> dict[str, Any]:
+        """The dates on which people come for whole days, all or of a month, of one department or of all."""
+        days = [day for day in self.past[PUNCHED_DATES:] if not year or (day.year, day.month) == (year, month)]
         found: dict[str, Any] = {"period": {"range": {"from": f"{days[0]}", "to": f"{days[-1]}"}}}
         return found if department is None else found | {"scope": scope(department)}
 
@@ -91,6 +96,15 @@ def scope(department: int) -> dict[str, Any]:
     return {"departmentIds": [encode_id("Department", department)]}
 
 
+def _present(register: Register, data: Mapping[str, Any]) -> Pairs:
+    return [(register, int(data["stats"]["totals"]["presentDays"]))]
+
+
+def hot(choice: Random, power: float = 3) -> int:
+    """An employee; few are drawn often, the fewer the higher `power` is."""
+    return 1 + int(DEPARTMENTS * IN_EACH * choice.random() ** power)
+
+
 class Questions:
     """Draws questions: hot keys are asked for more often."""
 
@@ -98,25 +112,26 @@ class Questions:
         self._numbers, self._random = numbers, choice
         self._by_viewer: dict[str, list[tuple[int, Callable[[], Question]]]] = {
             "hr": [
-                (30, self.employee),
-                (10, self.node),
-                (14, self.people),
-                (10, self.stats),
-                (6, self.grouped),
-                (8, self.today),
-                (4, self.grid),
-                (12, self.day),
-                (6, self.counted),
+                (36, self.employee),
+                (22, self.node),
+                (22, self.day),
+                (6, self.people),
+                (4, self.month),
+                (1, self.stats),
+                (3, self.today),
+                (1, self.grouped),
+                (2, self.grid),
+                (2, self.counted),
             ],
             "manager": [
-                (4, lambda: self.employee(self._of(1))),
-                (2, lambda: self.people(1)),
-                (2, lambda: self.stats(1)),
+                (16, lambda: self.employee(self._of(1))),
+                (1, lambda: self.people(1)),
+                (1, lambda: self.month(1)),
                 (1, lambda: self.grid(1)),
                 (1, lambda: self.counted(1)),
             ],
-            "employee": [(3, lambda: self.employee(5)), (1, lambda: self.node(5)), (1, lambda: self.day(5))],
-            "analyst": [(3, self.stats), (2, self.grouped)],
+            "employee": [(2, lambda: self.employee(5)), (2, lambda: self.node(5)), (1, lambda: self.day(5))],
+            "analyst": [(4, self.month), (2, self.stats), (1, self.grouped)],
         }
 
     def draw(self, viewer: str) -> Question:
@@ -129,20 +144,21 @@ class Questions:
         numbers = self._numbers
         found = [self.employee(id_) for id_ in numbers.version] + [self.today(), self.stats(0), self.grouped()]
         for department in numbers.heads:
-            found += [self.people(department), self.stats(department), self.counted(department)]
+            found += [self.people(department), self.stats(department)]
         found += [self.day(id_, day) for id_, day in numbers.punches]
-        found += [self.grid(*key) for key in numbers.grid]
-        return found
+        return found + [ask(*key) for key in numbers.grid for ask in (self.grid, self.month, self.counted)]
+
+    def _drawn(self, department: int, year: int, month: int) -> tuple[int, int, int]:
+        if not year:
+            day = self._random.choice(self._numbers.past[PUNCHED_DATES:])
+            year, month = day.year, day.month
+        return department or self._random.randint(1, DEPARTMENTS), year, month
 
     def _of(self, department: int) -> int:
         return self._random.choice(self._numbers.company.employees(department))
 
-    def hot(self) -> int:
-        """An employee; few are asked for often."""
-        return 1 + int(DEPARTMENTS * IN_EACH * self._random.random() ** 3)
-
     def employee(self, id_: int = 0) -> Question:
-        numbers, id_ = self._numbers, id_ or self.hot()
+        numbers, id_ = self._numbers, id_ or hot(self._random)
         version, is_in = numbers.version[id_], numbers.is_in[id_]
 
         def told(data: Mapping[str, Any]) -> Pairs:
@@ -151,7 +167,7 @@ class Questions:
         return Question(EMPLOYEE, {"id": encode_id("Employee", id_)}, [version, is_in], told)
 
     def node(self, id_: int = 0) -> Question:
-        id_ = id_ or self.hot()
+        id_ = id_ or hot(self._random)
         version = self._numbers.version[id_]
         return Question(
             NODE, {"id": encode_id("Employee", id_)}, [version], lambda data: [(version, data["node"]["version"])]
@@ -178,7 +194,7 @@ class Questions:
             STATS,
             {"filter": numbers.filter(department or None)},
             [register],
-            lambda data: [(register, int(data["stats"]["totals"]["presentDays"]))],
+            lambda data: _present(register, data),
         )
 
     def grouped(self) -> Question:
@@ -192,10 +208,16 @@ class Questions:
 
         return Question(GROUPED, {"filter": numbers.filter(None)}, list(numbers.present.values()), told)
 
-    def counted(self, department: int = 0) -> Question:
-        numbers, department = self._numbers, department or self._random.randint(1, DEPARTMENTS)
-        register = numbers.present[department]
-        filter_ = numbers.filter(department) | {"statuses": ["PRESENT"]}
+    def month(self, department: int = 0, year: int = 0, month: int = 0) -> Question:
+        drawn = self._drawn(department, year, month)
+        register = self._numbers.grid[drawn]
+        return Question(
+            STATS, {"filter": self._numbers.filter(*drawn)}, [register], lambda data: _present(register, data)
+        )
+
+    def counted(self, department: int = 0, year: int = 0, month: int = 0) -> Question:
+        drawn = self._drawn(department, year, month)
+        register, filter_ = self._numbers.grid[drawn], self._numbers.filter(*drawn) | {"statuses": ["PRESENT"]}
         return Question(
             COUNTED, {"filter": filter_}, [register], lambda data: [(register, data["attendance"]["totalCount"])]
         )
@@ -211,12 +233,9 @@ class Questions:
 
     def grid(self, department: int = 0, year: int = 0, month: int = 0) -> Question:
         numbers = self._numbers
-        if not year:
-            day = self._random.choice(numbers.company.past)
-            year, month = day.year, day.month
-        department = department or self._random.randint(1, DEPARTMENTS)
+        department, year, month = self._drawn(department, year, month)
         register = numbers.grid[department, year, month]
-        left_out = {day.day for day in numbers.company.past[:PUNCHED_DATES] if (day.year, day.month) == (year, month)}
+        left_out = {day.day for day in numbers.past[:PUNCHED_DATES] if (day.year, day.month) == (year, month)}
 
         def told(data: Mapping[str, Any]) -> Pairs:
             rows = data["monthGrid"]["rows"]
@@ -227,8 +246,8 @@ class Questions:
         return Question(GRID, variables, [register], told)
 
     def day(self, id_: int = 0, day: date | None = None) -> Question:
-        numbers, id_ = self._numbers, id_ or self.hot()
-        day = day or self._random.choice(numbers.company.past[:PUNCHED_DATES])
+        numbers, id_ = self._numbers, id_ or hot(self._random)
+        day = day or self._random.choice(numbers.past[:PUNCHED_DATES])
         register = numbers.punches[id_, day]
         return Question(
             DAY,

@@ -68,11 +68,12 @@ class Register:
         self._outside[value] = None
         self._note(f"{value} is being written from outside")
 
-    def outside_ended(self, value: int) -> None:
-        """It was committed, or the outcome is unknown."""
+    def outside_ended(self, value: int, *, committed: bool) -> None:
+        """It was committed, or the outcome is unknown: then it counts once somebody is told."""
         self._outside[value] = due_s = self._clock_s() + GRACE_S
-        self._due.append((due_s, value))
-        self._note(f"{value} was written from outside")
+        if committed:
+            self._due.append((due_s, value))
+        self._note(f"{value} was {'written' if committed else 'perhaps written'} from outside")
 
     def known(self) -> int:
         """What a read that begins now has to tell at least."""
@@ -80,6 +81,7 @@ class Register:
             now_s = self._clock_s()
             for due_s, value in [entry for entry in self._due if entry[0] <= now_s]:
                 self._due.remove((due_s, value))
+                self._outside.pop(value, None)
                 self._raise(value, "from outside, the fence's life is over")
         return self.floor
 

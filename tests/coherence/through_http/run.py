@@ -1,6 +1,7 @@
 """The fault run through HTTP: `make torture`, and a short form in the suite. OPS=1000000 SEED=7 set length and seed.
 
-MINUTES=20 ends it earlier, APART=1500 is the average number of operations between faults, ONLY="kill_node" names kinds.
+MINUTES=20 ends it earlier, APART=2500 is the average number of operations between faults, which come after 15 s at the
+latest (SECONDS_APART=15), ONLY="kill_node" names kinds.
 
 Exit code 1 when anybody was told what is wrong, or an acknowledged write is missing.
 """
@@ -54,6 +55,8 @@ class Summary(msgspec.Struct, frozen=True):
     """Numbers that were compared; an answer may tell many."""
     asked_at_rest: int
     faults: dict[str, int]
+    kinds: dict[str, int]
+    """What was answered, by the kind of question or of write."""
     answered: dict[str, int]
     """How reads were answered, in the words of Cache-Status."""
     failures: dict[str, int]
@@ -80,6 +83,7 @@ async def torture(
     least_faults: int = 0,
     most_s: float = math.inf,
     removed: str = "",
+    most_apart_s: float = 15,
 ) -> Summary:
     """Run until so many operations and faults are done, a fault after each `apart[0]` to `apart[1]` operations."""
     found: list[Company] = []
@@ -97,7 +101,7 @@ async def torture(
 
         async def maltreat() -> None:
             next_at = traffic.done + apart[0]
-            told_s = last_s = time.monotonic()
+            healed_s = told_s = last_s = time.monotonic()
             last_done = 0
             while (traffic.done < operations or faults.done < least_faults) and time.monotonic() < began_s + most_s:
                 await asyncio.sleep(0.02)
@@ -108,9 +112,9 @@ async def torture(
                 if traffic.done > last_done:
                     last_done, last_s = traffic.done, now_s
                 assert now_s - last_s < STUCK_S, f"nothing was answered for {STUCK_S} s; last: {faults.last}"
-                if traffic.done >= next_at:
+                if traffic.done >= next_at or now_s > healed_s + most_apart_s:
                     await faults.next()
-                    next_at = traffic.done + choice.randint(*apart)
+                    next_at, healed_s = traffic.done + choice.randint(*apart), time.monotonic()
             _progress(traffic, faults, time.monotonic() - began_s)
 
         await traffic.run(maltreat)
@@ -140,6 +144,7 @@ async def _summary(traffic: Traffic, faults: Faults, on: Stand, done: int, secon
         registers.observed,
         asked,
         dict(faults.by_name.most_common()),
+        dict(traffic.kinds.most_common()),
         dict(traffic.ways.most_common()),
         dict(traffic.failures.most_common()),
         len(traffic.unknown),
@@ -169,8 +174,10 @@ def main() -> int:
     """`python -m tests.coherence.through_http.run`."""
     operations, seed = int(os.environ.get("OPS", "1000000")), int(os.environ.get("SEED", "1"))
     only = os.environ.get("ONLY", "").split()
-    apart, most_s = int(os.environ.get("APART", "1500")), 60 * float(os.environ.get("MINUTES", "inf"))
-    summary = uvloop.run(torture(operations, seed, (apart // 2, apart * 3 // 2), only, most_s=most_s))
+    apart, most_s = int(os.environ.get("APART", "2500")), 60 * float(os.environ.get("MINUTES", "inf"))
+    most_apart_s = float(os.environ.get("SECONDS_APART", "15"))
+    range_ = apart // 2, apart * 3 // 2
+    summary = uvloop.run(torture(operations, seed, range_, only, most_s=most_s, most_apart_s=most_apart_s))
     REPORT.mkdir(parents=True, exist_ok=True)
     path = REPORT / f"seed-{seed}.json"
     path.write_text(json.dumps(msgspec.to_builtins(summary), indent=2) + "\n")
@@ -196,6 +203,7 @@ def table(summary: Summary) -> str:
         ("untrue", f"{len(summary.untrue)} numbers {summary.untrue[:5] or ''}"),
         ("complaints", f"{len(summary.complaints)} {summary.complaints[:2] or ''}"),
     ]
+    lines += [("kind", f"{number:9,}  {kind}") for kind, number in summary.kinds.items()]
     lines += [("answered", f"{number:9,}  {way}") for way, number in summary.answered.items()]
     lines += [("failed", f"{number:9,}  {why}") for why, number in summary.failures.items()]
     lines += [("fault", f"{number:9,}  {name}") for name, number in summary.faults.items()]

@@ -68,7 +68,7 @@ def test_a_write_from_outside_counts_when_the_life_of_the_fence_is_over() -> Non
     row.begin("psql")
     row.outside(2)
     registers.glance("any", [row]).ended([(row, 2)], "database")
-    row.outside_ended(2)
+    row.outside_ended(2, committed=True)
     clock.now_s = GRACE_S - 0.1
     registers.glance("any", [row]).ended([(row, 1)], "cache")
     assert not registers.wrong
@@ -77,11 +77,24 @@ def test_a_write_from_outside_counts_when_the_life_of_the_fence_is_over() -> Non
     assert registers.wrong == {"stale": 1}
 
 
+def test_a_write_from_outside_that_may_have_failed_counts_once_somebody_is_told() -> None:
+    registers, row, clock = watched()
+    row.begin("psql")
+    row.outside(2)
+    row.outside_ended(2, committed=False)
+    clock.now_s = GRACE_S + 0.1
+    registers.glance("any", [row]).ended([(row, 1)], "cache")
+    assert not registers.wrong, "nobody knows that it was done"
+    registers.glance("any", [row]).ended([(row, 2)], "cache")
+    registers.glance("any", [row]).ended([(row, 1)], "cache")
+    assert registers.wrong == {"stale": 1}
+
+
 def test_a_write_of_ours_after_one_from_outside_counts_at_once() -> None:
     registers, row, _ = watched()
     row.begin("psql")
     row.outside(2)
-    row.outside_ended(2)
+    row.outside_ended(2, committed=True)
     row.begin("w")
     row.acknowledge("w", 3)
     registers.glance("any", [row]).ended([(row, 2)], "cache")
@@ -93,7 +106,7 @@ def test_an_acknowledgement_that_shows_a_later_write_from_outside_does_not_make_
     row.begin("w")
     row.begin("psql")
     row.outside(3)
-    row.outside_ended(3)
+    row.outside_ended(3, committed=True)
     row.acknowledge("w", 3)
     registers.glance("any", [row]).ended([(row, 2)], "cache")
     assert not registers.wrong

@@ -5,24 +5,28 @@ import random
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from datetime import timedelta
 from typing import Any, Final
 
 import asyncpg
 
-from domain.ids import encode_id
-from tests.coherence.through_http.client import Client, Failed
+from domain.ids import decode_int_id, encode_id
+from tests.coherence.through_http.client import Client, Failed, Told
 from tests.coherence.through_http.company import DEPARTMENTS, Company
-from tests.coherence.through_http.questions import EXCEPTION_DAYS, PUNCHED_DATES, Numbers, Question, Questions
+from tests.coherence.through_http.questions import EXCEPTION_DAYS, PUNCHED_DATES, Numbers, Question, Questions, hot
 from tests.coherence.through_http.registers import Register, Registers
 from tests.coherence.through_http.stand import Stand
 
-READERS: Final = (*("hr",) * 8, *("manager",) * 3, *("employee",) * 2, *("analyst",) * 3)
-WRITERS: Final = 5
-READS_A_WRITE: Final = 15
-READS_AN_OUTSIDE_WRITE: Final = 150
-MOST_HIRED: Final = 300
+READERS: Final = (*("hr",) * 18, *("manager",) * 6, *("employee",) * 6, *("analyst",) * 2)
+"""So many that most still ask while a fault holds the others up."""
+WRITERS: Final = 8
+WRITES: Final = {"save": 40, "punch": 20, "come": 12, "import": 8, "check": 10, "hire": 10}
+"""Weights; a write costs what some twenty hits cost, so that 2 % of all operations are enough."""
+READS_A_WRITE: Final = 49
+READS_AN_OUTSIDE_WRITE: Final = 300
+MOST_HIRED: Final = 3_000
+LARGEST_IMPORT: Final = 25
 GONE: Final = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, TimeoutError)
 SAVE: Final = (
     "mutation Save($input: EmployeeInput!) { saveEmployee(input: $input) "
@@ -45,6 +49,8 @@ class Traffic:
         self.registers = Registers()
         self.numbers = Numbers(self.registers, company)
         self.done = self.reads = self.writes = self.outside = 0
+        self.kinds: Counter[str] = Counter()
+        """Of what was answered."""
         self.ways: Counter[str] = Counter()
         self.failures: Counter[str] = Counter()
         self.unknown: set[str] = set()
@@ -54,7 +60,7 @@ class Traffic:
         self.outside_seen_s: list[float] = []
         self._run_ids = 0
         self._random = random.Random(seed)
-        self._absent = [(id_, day) for day in company.past[PUNCHED_DATES:] for id_ in self.numbers.version]
+        self._absent = [(id_, day) for day in self.numbers.past[PUNCHED_DATES:] for id_ in self.numbers.version]
         self._random.shuffle(self._absent)
         self._not_in = list(self.numbers.is_in)
         self._random.shuffle(self._not_in)
@@ -99,29 +105,31 @@ class Traffic:
         while not self._stopping:
             node = choice.choice(nodes)
             await self.look(
-                clients[node], questions.draw(viewer), f"{viewer} at node-{node + 1}", choice.random() < 0.4
+                clients[node], questions.draw(viewer), f"{viewer} at node-{node + 1}", choice.random() < 0.5
             )
         for client in clients:
             client.close()
 
-    async def look(self, client: Client, question: Question, who: str, by_get: bool = False) -> bool:
-        """Ask and check; False without an answer."""
-        asked = f"{question.document.split()[1].partition('(')[0]} by {who}"
+    async def look(self, client: Client, question: Question, who: str, by_get: bool = False) -> Told | None:
+        """Ask and check; None without an answer."""
+        kind = question.document[len("query ") :].partition(" ")[0].partition("(")[0]
+        asked = f"{kind} by {who}"
         glance = self.registers.glance(asked, question.watched)
         try:
             told = await client.ask(question.document, question.variables, by_get=by_get)
         except Failed as error:
             self._failed("read", error)
             await asyncio.sleep(0.1)
-            return False
+            return None
         try:
             glance.ended(question.told(told.data), told.how)
         except (TypeError, KeyError) as error:
             raise AssertionError(f"{asked} was told {told} for {question.variables}") from error
         self.ways[told.how] += 1
+        self.kinds[kind] += 1
         self.done += 1
         self.reads += 1
-        return True
+        return told
 
     def _failed(self, kind: str, error: Failed) -> None:
         self.failures[f"{kind}: {error}"] += 1
@@ -141,17 +149,16 @@ class Traffic:
         device = [self.client("device", node, choice) for node in nodes]
         while not self._stopping:
             if self.writes * READS_A_WRITE > self.reads:
-                await asyncio.sleep(0.005)
+                await asyncio.sleep(0.03)
                 continue
             node = choice.choice(nodes)
-            what = choice.choices(("save", "punch", "come", "import", "check", "hire"), (52, 22, 12, 3, 7, 4))[0]
-            self.writes += 1
+            [what] = choice.choices(list(WRITES), list(WRITES.values()))
             if what == "save":
                 await self._save(hr[node], choice)
             elif what == "punch":
                 await self._punch(device[node], choice)
             elif what in ("come", "import"):
-                await self._come(device[node], 1 if what == "come" else choice.randint(5, 25))
+                await self._come(device[node], what, 1 if what == "come" else _size(choice))
             elif what == "check":
                 await self._check_in(hr[node])
             else:
@@ -164,6 +171,7 @@ class Traffic:
     ) -> dict[str, Any] | None:
         """The payload of a mutation that was acknowledged; what it raises is begun here."""
         registers = list(rising)
+        self.writes += 1
         for register in registers:
             register.begin(run_id)
         try:
@@ -176,11 +184,12 @@ class Traffic:
         [payload] = told.data.values()
         assert isinstance(payload, dict)
         assert not payload["userErrors"], payload["userErrors"]
+        self.kinds[run_id.partition("-")[0]] += 1
         self.done += 1
         return payload
 
     async def _save(self, client: Client, choice: random.Random) -> None:
-        id_, run_id = self.questions(choice).hot(), self.run_id("save")
+        id_, run_id = hot(choice), self.run_id("save")
         name, register = f"E{id_:03} {run_id}", self.numbers.version[id_]
         payload = await self._change(
             client, run_id, SAVE, {"id": encode_id("Employee", id_), "fullName": name}, [register]
@@ -191,7 +200,7 @@ class Traffic:
 
     async def _punch(self, client: Client, choice: random.Random) -> None:
         """One more punch on an old date."""
-        id_, day = self.questions(choice).hot(), choice.choice(self.company.past[:PUNCHED_DATES])
+        id_, day = hot(choice, 1.5), choice.choice(self.numbers.past[:PUNCHED_DATES])
         register, run_id = self.numbers.punches[id_, day], self.run_id("punch")
         minutes = 8 * 60 + (register.begun + 1) / 10
         punch = {"badgeNo": f"B{id_:03}", "at": self.company.instant(day, minutes), "clientEventId": run_id}
@@ -201,9 +210,9 @@ class Traffic:
             self.punched.add(run_id)
             register.acknowledge(run_id)
 
-    async def _come(self, client: Client, how_many: int) -> None:
+    async def _come(self, client: Client, kind: str, how_many: int) -> None:
         """People were there for a whole day; several at once are an import."""
-        run_id = self.run_id("come")
+        run_id = self.run_id(kind)
         took, self._absent = self._absent[-how_many:], self._absent[:-how_many]
         punches = [
             {
@@ -229,7 +238,7 @@ class Traffic:
         if not self._not_in:
             return
         id_, run_id = self._not_in.pop(), self.run_id("check")
-        rising = [self.numbers.is_in[id_], self.numbers.in_now]
+        rising = self.numbers.of_coming(id_)
         input_ = {"employeeId": encode_id("Employee", id_), "clientEventId": run_id}
         if await self._change(client, run_id, CHECK_IN, input_, rising) is not None:
             self.punched.add(run_id)
@@ -248,8 +257,10 @@ class Traffic:
             "hiredOn": f"{self.company.today}",
         }
         register = self.numbers.heads[department]
-        if await self._change(client, run_id, SAVE, input_, [register]) is not None:
+        if (payload := await self._change(client, run_id, SAVE, input_, [register])) is not None:
             self.hired.add(run_id)
+            hired = decode_int_id(payload["employee"]["id"], "Employee")
+            self._not_in.insert(choice.randrange(len(self._not_in) + 1), hired)
             register.acknowledge(run_id)
 
     # ------------------------------------------------------------------------------------------------------- outside
@@ -261,7 +272,7 @@ class Traffic:
             connection: asyncpg.Connection[asyncpg.Record] | None = None
             while not self._stopping:
                 if self.outside * READS_AN_OUTSIDE_WRITE > self.reads:
-                    await asyncio.sleep(0.01)
+                    await asyncio.sleep(0.05)
                     continue
                 self.outside += 1
                 try:
@@ -275,10 +286,10 @@ class Traffic:
                     await asyncio.sleep(0.1)
 
     async def _write_outside(self, connection: "asyncpg.Connection[asyncpg.Record]", choice: random.Random) -> None:
-        id_, run_id = self.questions(choice).hot(), self.run_id("psql")
+        id_, run_id = hot(choice), self.run_id("psql")
         register = self.numbers.version[id_]
         register.begin(run_id)
-        version = None
+        version, committed = None, False
         try:
             async with connection.transaction():
                 version = await connection.fetchval(
@@ -288,13 +299,15 @@ class Traffic:
                     timeout=20,
                 )
                 register.outside(version)
+            committed = True
         except BaseException:
             self.unknown.add(run_id)
             raise
         finally:
             if version is not None:
-                register.outside_ended(version)
+                register.outside_ended(version, committed=committed)
         self.saved[run_id] = id_, version
+        self.kinds["psql"] += 1
         self.done += 1
         await self._seen(register, version, id_, choice)
 
@@ -303,13 +316,12 @@ class Traffic:
         began_s = time.monotonic()
         client = self.client("hr", choice.randrange(len(self.stand.nodes)), choice)
         question = self.questions(choice).node(id_)
-        with suppress(Failed):
-            while time.monotonic() < began_s + 10:
-                told = await client.ask(question.document, question.variables)
-                if told.data["node"]["version"] >= version:
-                    self.outside_seen_s.append(time.monotonic() - began_s)
-                    break
-                await asyncio.sleep(0.01)
+        while time.monotonic() < began_s + 10:
+            told = await self.look(client, question, "psql's friend")
+            if told is not None and told.data["node"]["version"] >= version:
+                self.outside_seen_s.append(time.monotonic() - began_s)
+                break
+            await asyncio.sleep(0.02)
         client.close()
 
     # ------------------------------------------------------------------------------------------------------ the end
@@ -337,7 +349,7 @@ class Traffic:
         for node in range(len(self.stand.nodes)):
             client = self.client("hr", node, self._random)
             for question in self.questions().every() * 2:
-                asked += await self.look(client, question, f"hr at rest at node-{node + 1}")
+                asked += await self.look(client, question, f"hr at rest at node-{node + 1}") is not None
             client.close()
         return asked
 
@@ -353,12 +365,17 @@ class Traffic:
                 " FROM attendance_day WHERE work_date > $3 GROUP BY 1",
                 self.company.today,
                 self.company.today - timedelta(days=EXCEPTION_DAYS),
-                self.company.past[PUNCHED_DATES - 1],
+                self.numbers.past[PUNCHED_DATES - 1],
             )
         finally:
             await connection.close()
         found |= {f"present days of D{row[0]}": int(row[1]) for row in days}
         return found | {"present days": sum(int(row[1]) for row in days)}
+
+
+def _size(choice: random.Random) -> int:
+    """Of an import: mostly small, so that there are thousands."""
+    return 2 + int((LARGEST_IMPORT - 1) * choice.random() ** 6)
 
 
 def _is_kept(kept: tuple[int, int] | None, told: tuple[int, int]) -> bool:
