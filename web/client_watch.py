@@ -6,15 +6,17 @@ from typing import Self
 
 from starlette.types import Receive
 
+from web.deadlines import Deadline
+
 WATCH_AFTER_S = 0.05  # most requests are over by then and need no task that listens
 
 
 class ClientWatch:
     """Around the work for one client: when the client leaves, its time is over."""
 
-    def __init__(self, receive: Receive, limit: asyncio.Timeout) -> None:
+    def __init__(self, receive: Receive, deadline: Deadline) -> None:
         self._receive = receive
-        self._limit = limit
+        self._deadline = deadline
         self._listening: asyncio.Task[None] | None = None
         self._left = False
 
@@ -41,4 +43,4 @@ class ClientWatch:
         while (await self._receive())["type"] != "http.disconnect":
             pass
         self._left = True
-        self._limit.reschedule(0)
+        self._deadline.bring_forward()

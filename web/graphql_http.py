@@ -20,6 +20,7 @@ from web.cache_report import is_wanted, may_see, with_touched
 from web.cached_execution import Asked, CachedExecution
 from web.client_watch import ClientWatch
 from web.consistency import mark_in, with_token
+from web.deadlines import Deadline, Deadlines
 from web.execution import ContextFactory, Execution, PreparedOperation, RequestFacts, request_error_status
 from web.graphql_request import GraphQLRequest, check_content_type, from_body, from_query_string
 from web.measured import operation_label
@@ -50,7 +51,7 @@ class GraphQLEndpoint:
         self._recognised = RecognisedRequests(execution.documents)
         self._cached = cached
         self._context_factory = context_factory
-        self._timeout_s = timeout.total_seconds()
+        self._deadlines = Deadlines(timeout)
         self._mutations: set[asyncio.Task[Answer]] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -58,7 +59,7 @@ class GraphQLEndpoint:
         if scope["method"] == "OPTIONS":
             await send_bytes(send, 204, b"", None, ALLOWED)
             return
-        exchange = _Exchange(scope, receive, asyncio.get_running_loop().time() + self._timeout_s)
+        exchange = _Exchange(scope, receive, self._deadlines.begin())
         with TracedOperation(exchange.record):
             answer = await self._answer(exchange)
             exchange.record.error_codes = answer.error_codes
@@ -82,7 +83,7 @@ class GraphQLEndpoint:
     async def _within_deadline(self, exchange: "_Exchange") -> Answer:
         watch: ClientWatch | None = None
         try:
-            async with asyncio.timeout_at(exchange.deadline) as limit:
+            with exchange.deadline as deadline:
                 prepared = self._prepared(await self._read(exchange), exchange)
                 if isinstance(prepared, Answer):
                     return prepared
@@ -91,12 +92,12 @@ class GraphQLEndpoint:
                     looked = await self._look(prepared, exchange)
                     if isinstance(looked, Answer):
                         return looked
-                    async with ClientWatch(exchange.receive, limit) as watch:
+                    async with ClientWatch(exchange.receive, deadline) as watch:
                         return await self._run(prepared, exchange, looked)
-                limit.reschedule(None)
+                deadline.lift()
                 return await self._mutate(prepared, exchange)
         except TimeoutError:
-            if not limit.expired():
+            if not exchange.deadline.is_over:
                 raise
             if watch and watch.client_left:
                 raise ClientGone from None
@@ -124,7 +125,7 @@ class GraphQLEndpoint:
 
     async def _mutation(self, prepared: PreparedOperation, exchange: "_Exchange") -> Answer:
         try:
-            async with asyncio.timeout_at(exchange.deadline) as limit:
+            async with asyncio.timeout_at(exchange.deadline.at_s) as limit:
                 return await self._run(prepared, exchange)
         except Exception as error:  # becomes an answer here, since nobody may be waiting for this task
             late = isinstance(error, TimeoutError) and limit.expired()
@@ -135,7 +136,7 @@ class GraphQLEndpoint:
             exchange.headers,
             exchange.record.request_id,
             (exchange.scope.get("client") or ("",))[0],
-            exchange.deadline,
+            exchange.deadline.at_s,
             prepared.operation.name,
             prepared.operation.kind,
             exchange.past_cache,
@@ -197,7 +198,7 @@ class GraphQLEndpoint:
         return prepared
 
     def _too_late(self) -> RequestError:
-        message = f"the request took longer than {self._timeout_s:g} s and was cancelled; ask for less at once"
+        message = f"the request took longer than {self._deadlines.limit_s:g} s and was cancelled; ask for less at once"
         return RequestError("REQUEST_TIMEOUT", message, 504)
 
     def _refused(self, error: Exception, exchange: "_Exchange") -> Answer:
@@ -222,7 +223,7 @@ class _Exchange:
 
     __slots__ = ("acceptable", "deadline", "headers", "media_type", "past_cache", "receive", "record", "scope")
 
-    def __init__(self, scope: Scope, receive: Receive, deadline: float) -> None:
+    def __init__(self, scope: Scope, receive: Receive, deadline: Deadline) -> None:
         self.scope = scope
         self.receive = receive
         self.deadline = deadline
