@@ -1,6 +1,6 @@
 """Request bodies, never more of them than allowed; every route reads through `limited`."""
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 
 from starlette.types import Message, Receive
 
@@ -11,9 +11,9 @@ class ClientGone(Exception):
     """The client closed the connection: there is nobody to answer."""
 
 
-def limited(headers: Iterable[tuple[bytes, bytes]], receive: Receive, most_bytes: int) -> Receive:
+def limited(headers: Mapping[bytes, bytes], receive: Receive, most_bytes: int) -> Receive:
     """`receive` that raises RequestError 413 as soon as the body shows to be too large."""
-    announced = next((value for name, value in headers if name == b"content-length"), b"0")
+    announced = headers.get(b"content-length", b"0")
     too_large = announced.isdigit() and int(announced[:18]) > most_bytes
     size = 0
 

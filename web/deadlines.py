@@ -1,4 +1,4 @@
-"""When a request has to be over: one timer of the event loop for all of them, where asyncio.timeout has one for each."""
+"""When a request has to be over: one timer of the event loop for all, where asyncio.timeout has one for each."""
 
 import asyncio
 from datetime import timedelta

@@ -1,7 +1,7 @@
 """The outermost layer of every HTTP request: its id, its access log line, security headers, the net under bugs."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import msgspec
 import structlog
@@ -11,17 +11,19 @@ from telemetry.ledger import Ledger, open_ledger
 from telemetry.requests import current_request
 from web.body import ClientGone, limited
 from web.measured import measure
+from web.request_headers import headers_of
 from web.request_record import KEY, RequestRecord, new_record
 from web.responses import internal_error_message, problem
 from web.traced import request_begins, request_ends, shown
 
-SECURITY_HEADERS = {
-    b"x-content-type-options": b"nosniff",
-    b"referrer-policy": b"no-referrer",
-    b"x-frame-options": b"DENY",
-    b"cross-origin-opener-policy": b"same-origin",
-    b"content-security-policy": b"default-src 'none'; frame-ancestors 'none'",
-}
+SECURITY_HEADERS = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-frame-options", b"DENY"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+)
+NAMES = frozenset(name for name, _ in SECURITY_HEADERS)
 PROBES = ("/healthz", "/readyz")
 
 log = structlog.get_logger("rollcall.access")
@@ -40,7 +42,8 @@ class Envelope:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        record = scope[KEY] = new_record(scope["headers"])
+        headers = headers_of(scope).first
+        record = scope[KEY] = new_record(headers)
         current_request.set(record.request_id)
         ledger, span = open_ledger(), request_begins(scope, record)
         started = time.perf_counter()
@@ -52,7 +55,7 @@ class Envelope:
             await send(message)
 
         try:
-            await self._app(scope, limited(scope["headers"], receive, self._body_bytes), send_labelled)
+            await self._app(scope, limited(headers, receive, self._body_bytes), send_labelled)
         except ClientGone:
             record.disconnected = True
         except Exception as error:
@@ -75,7 +78,9 @@ class Envelope:
         write("request", method=scope["method"][:20], path=scope["path"][:100], ms=round(seconds * 1e3, 2), **facts)
 
 
-def _missing(given: Iterable[tuple[bytes, bytes]], record: RequestRecord) -> Iterable[tuple[bytes, bytes]]:
-    names = {name for name, _ in given}  # in lower case, as ASGI asks
-    yield b"x-request-id", record.request_id.encode("ascii")
-    yield from ((name, value) for name, value in SECURITY_HEADERS.items() if name not in names)
+def _missing(given: Iterable[tuple[bytes, bytes]], record: RequestRecord) -> Sequence[tuple[bytes, bytes]]:
+    names = [name for name, _ in given]  # in lower case, as ASGI asks
+    request_id = (b"x-request-id", record.request_id.encode("ascii"))
+    if NAMES.isdisjoint(names):
+        return (request_id, *SECURITY_HEADERS)
+    return (request_id, *(line for line in SECURITY_HEADERS if line[0] not in names))

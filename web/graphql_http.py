@@ -27,7 +27,7 @@ from web.measured import operation_label
 from web.negotiation import GRAPHQL_RESPONSE, JSON, answer_type
 from web.recognised import Bytes, RecognisedRequests
 from web.request_errors import RequestError
-from web.request_headers import RequestHeaders
+from web.request_headers import headers_of
 from web.request_record import RequestRecord, record_of
 from web.responses import send_bytes
 from web.traced import TracedOperation
@@ -228,7 +228,7 @@ class _Exchange:
         self.receive = receive
         self.deadline = deadline
         self.past_cache = False
-        self.headers = RequestHeaders(scope)
+        self.headers = headers_of(scope)
         self.record: RequestRecord = record_of(scope)
         accepted = answer_type(self.headers.get("accept"))
         self.acceptable = accepted is not None

@@ -6,6 +6,7 @@ from functools import lru_cache
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from web.envelope import PROBES
+from web.request_headers import headers_of
 from web.responses import problem
 
 LOCAL_NAMES = ("localhost", "*.localhost", "127.0.0.1", "[::1]")
@@ -25,7 +26,7 @@ class AllowedHosts:
         if scope["type"] != "http" or scope["path"] in PROBES:
             await self._app(scope, receive, send)
             return
-        given = next((value for name, value in scope["headers"] if name == b"host"), b"")
+        given = headers_of(scope).first.get(b"host", b"")
         if self._is_ours(given):
             await self._app(scope, receive, send)
             return

@@ -2,7 +2,7 @@
 
 import re
 import secrets
-from collections.abc import Iterable, MutableMapping
+from collections.abc import Mapping, MutableMapping
 from typing import Any, cast
 
 import msgspec
@@ -24,11 +24,11 @@ class RequestRecord(msgspec.Struct, omit_defaults=True):
     trace_id: str | None = None
 
 
-def new_record(headers: Iterable[tuple[bytes, bytes]]) -> RequestRecord:
+def new_record(headers: Mapping[bytes, bytes]) -> RequestRecord:
     """A record under the client's X-Request-Id when that is sane, else under a new one."""
-    for name, value in headers:
-        if name == b"x-request-id" and SANE_REQUEST_ID.fullmatch(value):
-            return RequestRecord(value.decode("ascii"))
+    given = headers.get(b"x-request-id")
+    if given is not None and SANE_REQUEST_ID.fullmatch(given):
+        return RequestRecord(given.decode("ascii"))
     return RequestRecord(secrets.token_hex(8))
 
 

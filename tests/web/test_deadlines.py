@@ -1,4 +1,4 @@
-"""One timer for all requests: each ends in its own time, none ends another, and one that has ended is never cancelled."""
+"""One timer for all requests: each ends in its own time and none ends another."""
 
 import asyncio
 from datetime import timedelta
