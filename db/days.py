@@ -5,14 +5,13 @@ from datetime import date, datetime, timedelta
 from typing import Any, Final, cast
 
 import msgspec
-from sqlalchemy import select, text
+from sqlalchemy import text
 
-from db import tables
 from db.connection import Query, ReadConnection, WriteConnection
-from db.facts import company_facts, employee_facts
-from db.parameters import among, day
+from db.facts import company_facts
+from db.known_days import BESIDE, KnownDays, KnownEmployee, known_days
 from db.roll_up import Slice, refresh_stats
-from db.rows import COLUMN_NAMES, EXCEPTIONS, DayRow, columns_of
+from db.rows import COLUMN_NAMES, EXCEPTIONS, DayRow
 from domain.attendance.work_days import WorkDay, work_days
 from domain.enums import AttendanceException
 from domain.ids import DayKey, EmployeeId
@@ -21,23 +20,14 @@ from domain.periods import ONE_DAY
 EMPLOYEES_AT_ONCE: Final = 200
 CATCH_UP: Final = timedelta(days=31)
 """How many days that nobody began, since the service was down, are begun afterwards."""
-BESIDE: Final = timedelta(days=2)
-"""How far a changed plan or punch can move the punches of days beside it: windows end where the next one opens."""
 
 DAY_COLUMNS: Final = tuple(COLUMN_NAMES.get(name, name) for name in DayRow.__struct_fields__)
 """The columns of attendance_day in the order of the fields of DayRow."""
-_DAY: Final = tables.attendance_day
 _ASSIGNED: Final = [name for name in DAY_COLUMNS if name not in ("employee_id", "work_date", "locked", "version")]
 
 _LOCK_EMPLOYEES = Query(
     "day_lock_employees",
     text("SELECT id FROM employee WHERE id = ANY(CAST(:ids AS bigint[])) ORDER BY id FOR NO KEY UPDATE"),
-)
-_EXISTING = Query(
-    "day_existing",
-    select(*columns_of(_DAY, DayRow)).where(
-        among(_DAY.c.employee_id, "ids"), _DAY.c.work_date.between(day("first"), day("last"))
-    ),
 )
 _UPSERT = Query(
     "day_upsert",
@@ -81,6 +71,14 @@ class Derivation(msgspec.Struct, frozen=True):
     date_by_punch: Mapping[int, date]
     shown_on: Mapping[int, date]
     locked: Set[DayKey]
+
+
+class Derived(msgspec.Struct, frozen=True):
+    """Days as they are derived from what is known, not stored yet; `date_by_punch` and `shown_on` as above."""
+
+    days: Mapping[DayKey, DayRow]
+    date_by_punch: Mapping[int, date]
+    shown_on: Mapping[int, date]
 
 
 def day_tuple(employee_id: EmployeeId, work_day: WorkDay) -> tuple[Any, ...]:
@@ -160,31 +158,63 @@ async def derive_days(
     """
     wanted = sorted(set(employee_ids))
     await lock_employees(connection, wanted)
-    around = (first - BESIDE, last + BESIDE) if beside else (first, last)
-    company = await company_facts(connection, *around)
+    margin = BESIDE if beside else timedelta()
+    company = await company_facts(connection, first - margin, last + margin)
     count, changes, locked = 0, [], set()
     date_by_punch: dict[int, date] = {}
     shown_on: dict[int, date] = {}
     for ids in _chunks(wanted):
-        rows = await connection.all(_EXISTING, DayRow, ids=ids, first=around[0], last=around[1])
-        existing = {row.key: row for row in rows}
-        locked |= {row.key for row in rows if row.locked}
-        derived = {}
-        for employee in await employee_facts(connection, ids, *around):
-            for work_day in work_days(employee, company, *around, now):
-                key = employee.id, work_day.planned.work_date
-                asked = first <= key[1] <= last
-                if key not in existing and (only_known or not asked):
-                    continue
-                derived[key] = day_row(employee.id, work_day)
-                date_by_punch |= {punch.id: key[1] for punch in work_day.punches if punch.id}
-                shown_on |= {punch.id: key[1] for punch in work_day.unattributed if punch.id}
-                count += asked
-        found = list(_changes(existing, derived))
-        await _store(connection, found)
-        changes += found
+        known = await known_days(connection, ids, first, last, margin, company)
+        found = derived(known, now, only_known=only_known)
+        changes += await _store(connection, known, found)
+        count += sum(first <= day <= last for _, day in found.days)
+        locked |= known.locked
+        date_by_punch |= found.date_by_punch
+        shown_on |= found.shown_on
     await refresh_stats(connection, _slices(changes))
     return Derivation(count, changes, date_by_punch, shown_on, locked)
+
+
+def derived(known: KnownDays, now: datetime, *, only_known: bool = False) -> Derived:
+    """The days of everybody known: the stored ones, and unless `only_known` those to begin from `first` to `last`."""
+    days: dict[DayKey, DayRow] = {}
+    date_by_punch: dict[int, date] = {}
+    shown_on: dict[int, date] = {}
+    for employee in known.employees:
+        for work_day in work_days(employee, known.company, *known.around, now):
+            key = employee.id, work_day.planned.work_date
+            if key not in known.stored and (only_known or not known.first <= key[1] <= known.last):
+                continue
+            days[key] = day_row(employee.id, work_day)
+            date_by_punch |= {punch.id: key[1] for punch in work_day.punches if punch.id}
+            shown_on |= {punch.id: key[1] for punch in work_day.unattributed if punch.id}
+    return Derived(days, date_by_punch, shown_on)
+
+
+async def store_derived(connection: WriteConnection, known: KnownDays, found: Derived) -> dict[DayKey, DayRow]:
+    """Store the days that differ, but for locked ones; returns all days as they are then."""
+    changes = await _store(connection, known, found)
+    await refresh_stats(connection, _slices(changes))
+    days = dict(known.stored)
+    for old, new in changes:
+        if new is not None:
+            days[new.key] = new
+        elif old is not None:
+            del days[old.key]
+    return days
+
+
+async def known_around(
+    connection: ReadConnection, employee_id: EmployeeId, since: datetime, until: datetime
+) -> KnownEmployee:
+    """What is known of an employee for punches from `since` to `until`, with days before them that nobody began."""
+    first, last = since.date() - 2 * ONE_DAY, until.date() + ONE_DAY
+    known = await known_days(connection, [employee_id], first, last, BESIDE)
+    if (employee_id, first - ONE_DAY) not in known.stored:
+        begun = await after_latest(connection, [employee_id], first)
+        if begun < first:
+            known = await known_days(connection, [employee_id], begun, last, BESIDE)
+    return KnownEmployee(known)
 
 
 def _changes(
@@ -204,7 +234,10 @@ def _changes(
             yield old, None
 
 
-async def _store(connection: WriteConnection, changes: Sequence[tuple[DayRow | None, DayRow | None]]) -> None:
+async def _store(
+    connection: WriteConnection, known: KnownDays, found: Derived
+) -> list[tuple[DayRow | None, DayRow | None]]:
+    changes = list(_changes(known.stored, found.days))
     stored = [new for _, new in changes if new is not None]
     if stored:
         rows = [dict(zip(DAY_COLUMNS, msgspec.structs.astuple(row), strict=True)) for row in stored]
@@ -213,6 +246,7 @@ async def _store(connection: WriteConnection, changes: Sequence[tuple[DayRow | N
     if gone:
         employees, dates = zip(*gone, strict=True)
         await connection.execute(_DELETE, employees=employees, dates=dates)
+    return changes
 
 
 def _slices(changes: Iterable[tuple[DayRow | None, DayRow | None]]) -> Iterator[Slice]:

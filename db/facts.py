@@ -1,16 +1,14 @@
-"""Everything that days are derived from, read for many employees at once: eleven statements, however many there are."""
+"""Everything that days are derived from, read for many employees at once: two statements, however many there are."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Final, TypeVar
 
-from sqlalchemy import Table, bindparam, select, text
-from sqlalchemy.types import DateTime
+import msgspec
+from sqlalchemy import text
 
-from db import tables
 from db.connection import Query, ReadConnection
-from db.parameters import among, day
 from db.rows import (
     AssignmentRow,
     LeaveRow,
@@ -20,7 +18,6 @@ from db.rows import (
     Row,
     ShiftRuleRow,
     WeeklyOffRow,
-    columns_of,
 )
 from domain.attendance.calendar import Assignment, HolidayFact, RosterEntry, WeeklyOff
 from domain.attendance.override import Override
@@ -69,65 +66,79 @@ class _HolidayFactRow(Row, frozen=True, array_like=True):
     optional: bool
 
 
-def _of_employees(table: Table, row_type: type[Row], *conditions: Any) -> Query:
-    columns = columns_of(table, row_type)
-    return Query(f"facts_{table.name}", select(*columns).where(among(table.c.employee_id, "ids"), *conditions))
+def _rows(source: str, row_type: type[Row], condition: str = "true", **columns: str) -> str:
+    """The rows of a table as a JSON array; `columns` say how fields are found that are no columns of it."""
+    values = ", ".join(columns.get(name, name) for name in row_type.__struct_fields__)
+    return f"(SELECT coalesce(json_agg(json_build_array({values})), '[]') FROM {source} WHERE {condition})"
 
 
-def _within(table: Table) -> Any:
-    return table.c.work_date.between(day("first"), day("last"))
+def _together(name: str, *rows: str) -> Query:
+    """Many lists of rows as one text: a statement is a round trip, and they are of one moment."""
+    return Query(name, text(f"SELECT CAST(json_build_array({', '.join(rows)}) AS text)"))
 
 
+_DATES: Final = "BETWEEN CAST(:first AS date) AND CAST(:last AS date)"
+_THEIRS: Final = "employee_id = ANY(CAST(:ids AS bigint[]))"
 _PAST: Final = "FROM location_past_zone p WHERE p.location_id = l.id AND p.valid_to >= CAST(:first AS date)"
-_ZONES = Query(
-    "facts_location",
-    text(f"""
-    SELECT l.id, l.time_zone, l.work_week_id, ARRAY(SELECT p.valid_to {_PAST} ORDER BY p.valid_to),
-           ARRAY(SELECT p.time_zone {_PAST} ORDER BY p.valid_to)
-    FROM location l"""),
+_OF_COMPANY: Final = _together(
+    "facts_company",
+    _rows("holiday", _HolidayFactRow, f"date {_DATES}"),
+    _rows("work_week_off", WeeklyOffRow),
+    _rows(
+        "location l",
+        _ZoneRow,
+        valid_to=f"ARRAY(SELECT p.valid_to {_PAST} ORDER BY p.valid_to)",
+        past_zones=f"ARRAY(SELECT p.time_zone {_PAST} ORDER BY p.valid_to)",
+    ),
+    _rows("shift_rule", ShiftRuleRow),
 )
-_WEEKLY_OFFS = Query("facts_work_week_off", select(*columns_of(tables.work_week_off, WeeklyOffRow)))
-_HOLIDAYS = Query(
-    "facts_holiday",
-    select(*columns_of(tables.holiday, _HolidayFactRow)).where(
-        tables.holiday.c.date.between(day("first"), day("last"))
+_OF_EMPLOYEES: Final = _together(
+    "facts_employee",
+    _rows("employee", _PersonRow, "id = ANY(CAST(:ids AS bigint[]))"),
+    _rows("employee_posting", PostingRow, _THEIRS),
+    _rows("shift_assignment", AssignmentRow, _THEIRS),
+    _rows("roster_day", RosterRow, f"{_THEIRS} AND work_date {_DATES}"),
+    _rows(
+        "leave_request",
+        LeaveRow,
+        f"{_THEIRS} AND status = 'APPROVED' AND end_date >= CAST(:first AS date) AND start_date <= CAST(:last AS date)",
+    ),
+    _rows("attendance_override", OverrideRow, f"{_THEIRS} AND work_date {_DATES}"),
+    _rows(
+        "punch",
+        _PunchFactRow,
+        f"{_THEIRS} AND voided_at IS NULL AND punched_at >= CAST(:from_instant AS timestamptz)"
+        " AND punched_at < CAST(:to_instant AS timestamptz)",
     ),
 )
-_RULES = Query("facts_shift_rule", select(*columns_of(tables.shift_rule, ShiftRuleRow)))
-_PEOPLE = Query(
-    "facts_employee",
-    select(*columns_of(tables.employee, _PersonRow))
-    .where(among(tables.employee.c.id, "ids"))
-    .order_by(tables.employee.c.id),
-)
-_POSTINGS = _of_employees(tables.employee_posting, PostingRow)
-_ASSIGNMENTS = _of_employees(tables.shift_assignment, AssignmentRow)
-_ROSTER = _of_employees(tables.roster_day, RosterRow, _within(tables.roster_day))
-_OVERRIDES = _of_employees(tables.attendance_override, OverrideRow, _within(tables.attendance_override))
-_LEAVES = _of_employees(
-    tables.leave_request,
-    LeaveRow,
-    tables.leave_request.c.status == "APPROVED",
-    tables.leave_request.c.end_date >= day("first"),
-    tables.leave_request.c.start_date <= day("last"),
-)
-_PUNCHES = _of_employees(
-    tables.punch,
-    _PunchFactRow,
-    tables.punch.c.voided_at.is_(None),
-    tables.punch.c.punched_at >= bindparam("from_instant", type_=DateTime(timezone=True)),
-    tables.punch.c.punched_at < bindparam("to_instant", type_=DateTime(timezone=True)),
-)
+
+
+class _OfCompany(Row, frozen=True, array_like=True):
+    holidays: tuple[_HolidayFactRow, ...]
+    weekly_offs: tuple[WeeklyOffRow, ...]
+    zones: tuple[_ZoneRow, ...]
+    rules: tuple[ShiftRuleRow, ...]
+
+
+class _OfEmployees(Row, frozen=True, array_like=True):
+    people: tuple[_PersonRow, ...]
+    postings: tuple[PostingRow, ...]
+    assignments: tuple[AssignmentRow, ...]
+    roster: tuple[RosterRow, ...]
+    leaves: tuple[LeaveRow, ...]
+    overrides: tuple[OverrideRow, ...]
+    punches: tuple[_PunchFactRow, ...]
 
 
 async def company_facts(connection: ReadConnection, first: date, last: date) -> Company:
     """The calendars and rules that derivations of the dates from `first` to `last` need."""
+    [told] = await connection.all(_OF_COMPANY, str, first=first - NEIGHBOURS, last=last + NEIGHBOURS)
+    found = msgspec.json.decode(told, type=_OfCompany)
     holidays: defaultdict[LocationId, dict[date, HolidayFact]] = defaultdict(dict)
-    around = {"first": first - NEIGHBOURS, "last": last + NEIGHBOURS}
-    for holiday in await connection.all(_HOLIDAYS, _HolidayFactRow, **around):
+    for holiday in found.holidays:
         holidays[holiday.location_id][holiday.date] = HolidayFact(holiday.half, holiday.optional)
     weeks = _grouped(
-        await connection.all(_WEEKLY_OFFS, WeeklyOffRow),
+        found.weekly_offs,
         lambda row: row.work_week_id,
         lambda row: WeeklyOff(row.iso_weekday, row.weeks_of_month, row.half),
     )
@@ -138,10 +149,9 @@ async def company_facts(connection: ReadConnection, first: date, last: date) -> 
             weeks.get(row.work_week_id, ()),
             [PastZone(*past) for past in zip(row.valid_to, row.past_zones, strict=True)],
         )
-        for row in await connection.all(_ZONES, _ZoneRow, **around)
+        for row in found.zones
     }
-    rules = _grouped(await connection.all(_RULES, ShiftRuleRow), lambda row: row.shift_id, rule_version)
-    return Company(locations, rules)
+    return Company(locations, _grouped(found.rules, lambda row: row.shift_id, rule_version))
 
 
 def rule_version(row: ShiftRuleRow) -> RuleVersion:
@@ -154,18 +164,22 @@ async def employee_facts(
     connection: ReadConnection, ids: Sequence[EmployeeId], first: date, last: date
 ) -> list[EmployeeFacts]:
     """The facts of employees that derivations of the dates from `first` to `last` need, by id."""
-    around = {"ids": ids, "first": first - NEIGHBOURS, "last": last + NEIGHBOURS}
-    instants = {
-        "ids": ids,
-        "from_instant": datetime.combine(first - PUNCH_MARGIN, time(), UTC),
-        "to_instant": datetime.combine(last + PUNCH_MARGIN, time(), UTC),
-    }
-    postings = _by_employee(await connection.all(_POSTINGS, PostingRow, ids=ids), _posting)
-    assignments = _by_employee(await connection.all(_ASSIGNMENTS, AssignmentRow, ids=ids), _assignment)
-    roster = _by_employee(await connection.all(_ROSTER, RosterRow, **around), _roster_entry)
-    overrides = _by_employee(await connection.all(_OVERRIDES, OverrideRow, **around), _override)
-    leaves = _by_employee(await connection.all(_LEAVES, LeaveRow, **around), _leave)
-    punches = _by_employee(await connection.all(_PUNCHES, _PunchFactRow, **instants), _punch)
+    [told] = await connection.all(
+        _OF_EMPLOYEES,
+        str,
+        ids=ids,
+        first=first - NEIGHBOURS,
+        last=last + NEIGHBOURS,
+        from_instant=datetime.combine(first - PUNCH_MARGIN, time(), UTC),
+        to_instant=datetime.combine(last + PUNCH_MARGIN, time(), UTC),
+    )
+    found = msgspec.json.decode(told, type=_OfEmployees)
+    postings = _by_employee(found.postings, _posting)
+    assignments = _by_employee(found.assignments, _assignment)
+    roster = _by_employee(found.roster, _roster_entry)
+    overrides = _by_employee(found.overrides, _override)
+    leaves = _by_employee(found.leaves, _leave)
+    punches = _by_employee(found.punches, _punch)
     return [
         EmployeeFacts(
             person.id,
@@ -180,7 +194,7 @@ async def employee_facts(
             dict(overrides.get(person.id, ())),
             punches.get(person.id, ()),
         )
-        for person in await connection.all(_PEOPLE, _PersonRow, ids=ids)
+        for person in sorted(found.people, key=lambda row: row.id)
     ]
 
 

@@ -1,20 +1,16 @@
-"""Punches written: one of a person, many of a device, one voided; and who is in, as the days say."""
+"""Punches written: one of a person, many of a device, one voided."""
 
 from collections.abc import Sequence
-from datetime import date, datetime, timedelta
-from typing import Any, Final, cast
+from datetime import datetime, timedelta
+from typing import Any, Final
 
-import msgspec
 from sqlalchemy import text
 
 from db.connection import Query, WriteConnection
 from db.days import lock_employees
-from db.facts import company_facts, employee_facts
 from db.punches import months_of_punches
 from db.rows import PunchRow, Row
-from domain.attendance.presence import Sighting, presence_of
-from domain.attendance.work_days import NO_SHIFT, dates_touched, work_days
-from domain.enums import PresenceState, PunchDirection, PunchSource
+from domain.enums import PunchDirection, PunchSource
 from domain.ids import EmployeeId, PunchId, UserId
 
 EVENT_MARGIN: Final = timedelta(days=2)
@@ -23,22 +19,6 @@ EVENT_MARGIN: Final = timedelta(days=2)
 BADGES_LOCK: Final = 7402
 
 _COLUMNS: Final = ", ".join(PunchRow.__struct_fields__)
-_SIGHTINGS: Final = Query(
-    "sightings",
-    text(f"""
-    SELECT d.work_date, d.presence, d.presence_since,
-           make_interval(mins => coalesce(r.max_session_minutes, {NO_SHIFT.max_session_minutes}))
-    FROM attendance_day d LEFT JOIN shift_rule r ON r.id = d.shift_rule_id
-    WHERE d.employee_id = :employee_id AND d.presence IS NOT NULL
-      AND d.work_date BETWEEN CAST(:first AS date) AND CAST(:last AS date)"""),
-)
-_NEXT_INSTANT: Final = Query(
-    "punch_next_instant",
-    text("""
-    SELECT coalesce(max(punched_at) + interval '1 microsecond', CAST(:at AS timestamptz)) FROM punch
-    WHERE employee_id = :employee_id AND voided_at IS NULL
-      AND punched_at BETWEEN CAST(:at AS timestamptz) AND CAST(:until AS timestamptz)"""),
-)
 _INSERT: Final = Query(
     "punch_insert",
     text(f"""
@@ -110,9 +90,9 @@ _HAND_IN: Final = Query("badges_hand_in", text(f"SELECT pg_advisory_xact_lock_sh
 _ASSIGN: Final = Query("badges_assign", text(f"SELECT pg_advisory_xact_lock({BADGES_LOCK})"))
 _VOID: Final = Query(
     "punch_void",
-    text("""
+    text(f"""
     UPDATE punch SET voided_at = CAST(:now AS timestamptz), voided_by = CAST(:user_id AS bigint), void_reason = :reason
-    WHERE id = CAST(:id AS bigint) AND punched_at = CAST(:punched_at AS timestamptz)"""),
+    WHERE id = CAST(:id AS bigint) AND punched_at = CAST(:punched_at AS timestamptz) RETURNING {_COLUMNS}"""),
 )
 
 
@@ -140,43 +120,6 @@ class Recorded(Row, frozen=True, array_like=True):
     new: tuple[NewPunch, ...]
     duplicates: int
     unmatched: int
-
-
-async def next_instant(
-    connection: WriteConnection, employee_id: EmployeeId, at: datetime, within: timedelta
-) -> datetime:
-    """`at`, or right after the employee's punches from then until `within` later: what is done next comes next."""
-    until = at + within
-    [(found,)] = await connection.records(_NEXT_INSTANT, employee_id=employee_id, at=at, until=until)
-    return cast("datetime", found)
-
-
-async def presence_at(connection: WriteConnection, employee_id: EmployeeId, at: datetime) -> PresenceState | None:
-    """Where the punches up to `at` leave the employee; None when the last session cannot be open any more."""
-    first, last = at.date() - timedelta(days=3), at.date() + timedelta(days=1)
-    found = await connection.all(_SIGHTINGS, Sighting, employee_id=employee_id, first=first, last=last)
-    if any(sighting.since >= at.replace(second=0, microsecond=0) for sighting in found):  # they are cut to the minute
-        found = await _as_it_was(connection, employee_id, first, last, at)
-    return presence_of(found, at)
-
-
-async def _as_it_was(
-    connection: WriteConnection, employee_id: EmployeeId, first: date, last: date, at: datetime
-) -> list[Sighting]:
-    """Where the days left the employee before the punches that came after `at`."""
-    company = await company_facts(connection, first, last)
-    [facts] = await employee_facts(connection, [employee_id], first, last)
-    until = msgspec.structs.replace(facts, punches=[punch for punch in facts.punches if punch.at <= at])
-    return [seen for day in work_days(until, company, first, last, at) if (seen := day.sighting) is not None]
-
-
-async def dates_of(connection: WriteConnection, punch: PunchRow) -> set[date]:
-    """The dates whose punches would be others without a punch that counts."""
-    day = punch.punched_at.date()
-    first, last = day - timedelta(days=3), day + timedelta(days=2)
-    company = await company_facts(connection, first, last)
-    [facts] = await employee_facts(connection, [punch.employee_id], first, last)
-    return dates_touched(facts, company, punch.id, first, last)
 
 
 async def insert_punch(
@@ -274,6 +217,10 @@ async def punch_for_update(connection: WriteConnection, punch_id: PunchId) -> Pu
     return await connection.first(_BY_ID, PunchRow, id=punch_id, **months_of_punches([punch_id]))
 
 
-async def void_punch(connection: WriteConnection, punch: PunchRow, user_id: UserId, reason: str, now: datetime) -> None:
-    """Take a punch out of account for good."""
-    await connection.execute(_VOID, id=punch.id, punched_at=punch.punched_at, user_id=user_id, reason=reason, now=now)
+async def void_punch(
+    connection: WriteConnection, punch: PunchRow, user_id: UserId, reason: str, now: datetime
+) -> PunchRow:
+    """Take a punch out of account for good; returns it as it is then."""
+    key = {"id": punch.id, "punched_at": punch.punched_at}
+    [row] = await connection.all(_VOID, PunchRow, user_id=user_id, reason=reason, now=now, **key)
+    return row

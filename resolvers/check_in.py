@@ -9,8 +9,9 @@ import strawberry
 from strawberry import UNSET
 
 from db.connection import WriteConnection
-from db.days import Derivation, after_latest, derive_days, lock_employees
-from db.punch_writes import dates_of, insert_punch, next_instant, presence_at
+from db.days import derived, known_around, lock_employees, store_derived
+from db.known_days import KnownEmployee
+from db.punch_writes import insert_punch
 from db.rows import DayRow, EmployeeRow, PunchRow
 from domain.attendance.work_days import zone
 from domain.enums import PresenceState, PunchDirection, PunchSource
@@ -92,13 +93,14 @@ async def check_out(info: Info, input: Check) -> CheckPayload:
 
 
 async def _check(context: Context, mutation: str, input_: CheckInput, direction: PunchDirection) -> CheckPayload:
-    async def work(connection: WriteConnection) -> Punched:
+    async def work(connection: WriteConnection) -> tuple[Punched, Checked]:
         employee = await _employee(context, input_)
         at = _instant(context, input_, employee)
         await lock_employees(connection, [employee.id])
-        at = await next_instant(connection, employee.id, at, SAME_SECOND if given(input_.at) else CLOCK_MARGIN)
+        known = await known_around(connection, employee.id, at, at + CLOCK_MARGIN)
+        at = known.next_instant(at, SAME_SECOND if given(input_.at) else CLOCK_MARGIN)
         _check_employment(employee, at, direction)
-        await _check_presence(connection, employee, at, direction)
+        _check_presence(known, employee, at, direction)
         punch = await insert_punch(
             connection,
             employee.id,
@@ -111,27 +113,26 @@ async def _check(context: Context, mutation: str, input_: CheckInput, direction:
             note=_note(input_),
             outside=await _is_outside(context, input_, employee),
         )
-        derived = await derive_around(connection, context, punch, "input.at")
-        return Punched(punch.id, punch.employee_id, derived.date_by_punch.get(punch.id))
+        known = known.with_punch(punch)
+        refuse_locked(known, punch, "input.at")
+        found = derived(known.days, context.now())
+        days = await store_derived(connection, known.days, found)
+        work_date = found.date_by_punch.get(punch.id)
+        day = None if work_date is None else days[employee.id, work_date]
+        return Punched(punch.id, employee.id, work_date), Checked(punch, day)
 
     request = Request(mutation, input_, given(input_.client_event_id), "input.clientEventId")
     return await changed_punch(context, request, work)
 
 
-async def derive_around(connection: WriteConnection, context: Context, punch: PunchRow, where: str) -> Derivation:
-    """Derive the days that a punch can belong to; a punch that would change a locked one is a problem at `where`."""
-    day, ids = punch.punched_at.date(), [punch.employee_id]
-    first = await after_latest(connection, ids, day - 2 * ONE_DAY)
-    derived = await derive_days(connection, ids, first, day + ONE_DAY, context.now(), beside=True)
-    if derived.locked:
-        locked = {date for date in await dates_of(connection, punch) if (punch.employee_id, date) in derived.locked}
-        if locked:
-            raise problem(ErrorCode.PERIOD_LOCKED, where, f"the day {min(locked)} is locked with its pay period")
-    return derived
+def refuse_locked(known: KnownEmployee, punch: PunchRow, where: str) -> None:
+    """Refuse a punch that would change a locked day, or whose voiding would, as a problem at `where`."""
+    if locked := known.locked_by(punch):
+        raise problem(ErrorCode.PERIOD_LOCKED, where, f"the day {min(locked)} is locked with its pay period")
 
 
 async def changed_punch(
-    context: Context, request: Request, work: Callable[[WriteConnection], Awaitable[Punched]]
+    context: Context, request: Request, work: Callable[[WriteConnection], Awaitable[tuple[Punched, Checked]]]
 ) -> CheckPayload:
     """What a mutation that makes or voids a punch answers."""
 
@@ -180,10 +181,8 @@ def _check_employment(employee: EmployeeRow, at: datetime, direction: PunchDirec
         raise invalid("input.employeeId", f"{employee.full_name} is not employed on {day}")
 
 
-async def _check_presence(
-    connection: WriteConnection, employee: EmployeeRow, at: datetime, direction: PunchDirection
-) -> None:
-    presence = await presence_at(connection, employee.id, at)
+def _check_presence(known: KnownEmployee, employee: EmployeeRow, at: datetime, direction: PunchDirection) -> None:
+    presence = known.presence_at(at)
     if direction is PunchDirection.IN and presence is PresenceState.IN:
         raise problem(ErrorCode.ALREADY_CHECKED_IN, "", f"{employee.full_name} is checked in already: check out first")
     if direction is PunchDirection.OUT and presence not in (PresenceState.IN, PresenceState.ON_BREAK):

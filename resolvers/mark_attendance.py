@@ -104,14 +104,15 @@ async def mark_attendance(info: Info, input: Marks) -> MarkAttendancePayload:
     """Decide days; each is derived again with the decision."""
     context = info.context
 
-    async def work(connection: WriteConnection) -> Marked:
+    async def work(connection: WriteConnection) -> tuple[Marked, Shown]:
         reason = text_of(input.reason, "input.reason", 500)
         overrides, problems = await _overrides(context, connection, input)
         if problems and given(input.all_or_nothing) is not False:
             raise Problems(problems)
         await _store(context, connection, overrides, reason)
         refusals = [_refusal(wrong) for wrong in problems]
-        return Marked([(row.employee_id, row.work_date) for row in overrides], refusals)
+        marked = Marked([(row.employee_id, row.work_date) for row in overrides], refusals)
+        return marked, await look_up(marked)
 
     async def look_up(marked: Marked) -> Shown:
         days = await asyncio.gather(*(_day(context, key) for key in marked.days))

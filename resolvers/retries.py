@@ -58,16 +58,15 @@ async def changed_once(
     context: Context,
     request: Request,
     kept: Kept[Outcome, Answer],
-    work: Callable[[WriteConnection], Awaitable[Outcome]],
+    work: Callable[[WriteConnection], Awaitable[tuple[Outcome, Answer]]],
     look_up: Callable[[Outcome], Awaitable[Answer]],
 ) -> tuple[Answer | None, list[UserErrorValue]]:
-    """Like `changed`, with the answer that `look_up` reads in the same transaction; a retry gets the first one."""
-
+    """Like `changed`; `work` gives the keys of its answer as well, and a retry gets the first answer."""
     key, user_id, request_hash = request.key, context.require_viewer().user_id, _hash(request.input)
 
     async def answer(connection: WriteConnection) -> Answer:
         if key is None:
-            return await look_up(await work(connection))
+            return (await work(connection))[1]
         if not 0 < len(key) <= MOST_KEY_LENGTH:
             raise invalid(request.key_path, f"needed 1 to {MOST_KEY_LENGTH} characters, got {len(key)}")
         if first := await first_outcome(connection, user_id, key):
@@ -78,8 +77,7 @@ async def changed_once(
                     "was used for another request; repeat that one, or use another key",
                 )
             return await kept.again(first, look_up)
-        outcome = await work(connection)
-        found = await look_up(outcome)
+        outcome, found = await work(connection)
         await store_outcome(connection, user_id, key, kept.stored(request.mutation, request_hash, outcome, found))
         return found
 

@@ -8,7 +8,8 @@ import strawberry
 from strawberry import UNSET
 
 from db.connection import WriteConnection
-from db.days import BESIDE, derive_days
+from db.days import derive_days
+from db.known_days import BESIDE
 from db.location_writes import end_zone, insert_location, knows_zone, location_for_update, posted_at, update_location
 from db.rows import LocationRow
 from domain.attendance.work_days import zone

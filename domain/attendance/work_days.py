@@ -69,6 +69,10 @@ class Company(msgspec.Struct, frozen=True):
     locations: Mapping[LocationId, LocationFacts]
     rules: Mapping[ShiftId, Sequence[RuleVersion]]
 
+    def rule_by_id(self, id_: ShiftRuleId | None) -> RuleVersion | None:
+        """A version of a rule."""
+        return next((rule for versions in self.rules.values() for rule in versions if rule.id == id_), None)
+
     def rule_on(self, shift_id: ShiftId | None, day: date) -> RuleVersion | None:
         """The version of a shift's rule in force on `day`."""
         for version in self.rules.get(shift_id, ()) if shift_id is not None else ():

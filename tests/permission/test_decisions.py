@@ -66,11 +66,7 @@ SELECTED: Final = {
     "explain": "{ step }",
 }
 
-FACTS: Final = (
-    *("holiday", "work_week_off", "location", "shift_rule", "employee_posting", "shift_assignment", "roster_day"),
-    *("attendance_override", "leave_request", "punch", "employee"),
-)
-OFTEN: Final = dict.fromkeys((*(f"facts_{name}" for name in FACTS), "punches_around", "employee_by_id"), 5)
+OFTEN: Final = dict.fromkeys(("facts_company", "facts_employee", "punches_around", "employee_by_id"), 5)
 
 IN_GROUPS, ONE, ROW, CHANGED, NO_PEOPLE = "in groups", "by name only", "of a row", "of who manages", "none"
 PATHS: Final = {

@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
-from typing import Any
 
 import pytest
 
@@ -64,11 +63,9 @@ async def plans_of(crowd: Rig, query: str, viewer: Viewer, patch: pytest.MonkeyP
     for name, key in names.items():
         query = query.replace(name, f'"{key}"')
     query = query.replace("WEEK", WEEK).replace("DAY", ONE_DAY) if "attendanceDay" not in query else query
-    facts = ("location", "work_week_off", "holiday", "shift_rule", "employee", "employee_posting", "shift_assignment")
-    often: dict[str, Any] = {f"facts_{name}": 2 for name in facts}
-    often |= {f"facts_{name}": 2 for name in ("roster_day", "attendance_override", "leave_request", "punch")}
+    often = dict.fromkeys(("facts_company", "facts_employee", "punches_around", "employee_by_id"), 2)
     with explained(patch) as found:
-        answer = await crowd.execute(query, viewer=viewer, repeats=often | {"punches_around": 2, "employee_by_id": 2})
+        answer = await crowd.execute(query, viewer=viewer, repeats=often)
     assert not answer.errors, answer.errors
     return found
 

@@ -110,13 +110,7 @@ async def test_a_day_with_everything(rig: Rig) -> None:
       explain { step value punches { at { local } } }
     } }"""
     hr = await rig.viewer(HR)
-    often = {"facts_" + name: 2 for name in ("location", "work_week_off", "holiday", "shift_rule", "employee")} | {
-        "facts_" + name: 2
-        for name in (
-            *("employee_posting", "shift_assignment", "roster_day", "attendance_override", "leave_request", "punch"),
-        )
-    }
-    often |= {"punches_around": 2, "employee_by_id": 2}
+    often = dict.fromkeys(("facts_company", "facts_employee", "punches_around", "employee_by_id"), 2)
     day = (await rig.data(query, {"id": encode_id("Employee", ALEX)}, hr, repeats=often))["attendanceDay"]
     steps = day.pop("explain")
     assert day == {

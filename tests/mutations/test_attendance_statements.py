@@ -1,0 +1,55 @@
+"""What a mutation of attendance costs in statements: each fact is read once, however early or late the punch is."""
+
+from domain.permission import Viewer
+from tests.kit.rig import Rig
+from tests.kit.round_trips import recorded
+from tests.kit.small_company import ALEX, GRACE, HR, MIA
+from tests.mutations.attending import answer, done, employee
+
+FACTS = ["facts_company", "facts_employee", "day_existing"]
+DAYS = ["day_upsert", "roll_up_lock", "roll_up_clear", "roll_up_fill"]
+COMMIT = ["cache_pending", "position"]
+CHECK = ["employee_by_id", "day_lock_employees", *FACTS, "punch_insert", *DAYS, *COMMIT]
+
+
+async def _hr(rig: Rig, *seen: int) -> Viewer:
+    """HR, who has just looked at somebody, so that the zone of an answer's clock times is in the cache."""
+    hr = await rig.viewer(HR)
+    for key in seen:
+        await rig.data("query($id: ID!) { employee(id: $id) { fullName } }", {"id": employee(key)}, hr)
+    return hr
+
+
+async def test_a_check_reads_each_fact_once(fresh_rig: Rig) -> None:
+    hr = await _hr(fresh_rig, ALEX)
+    for field in ("checkIn", "checkOut", "checkIn"):
+        with recorded() as made:
+            await done(fresh_rig, field, hr, employeeId=employee(ALEX))
+        assert made.sql == CHECK
+        fresh_rig.clock.forward(minutes=30)
+
+
+async def test_one_of_the_past_as_well(fresh_rig: Rig) -> None:
+    """Where somebody was before later punches is worked out from the facts that are there already."""
+    hr = await _hr(fresh_rig, GRACE)
+    with recorded() as made:
+        await done(fresh_rig, "checkIn", hr, employeeId=employee(GRACE), at="2026-03-15T10:00:00Z")
+    assert made.sql == CHECK
+
+
+async def test_a_key_costs_three_statements_and_a_retry_only_those_that_find_it(fresh_rig: Rig) -> None:
+    hr, keyed = await _hr(fresh_rig, ALEX), {"employeeId": employee(ALEX), "clientEventId": "phone-1"}
+    with recorded() as made:
+        await done(fresh_rig, "checkIn", hr, **keyed)
+    assert made.sql == ["idempotency_lock", "idempotency_find", *CHECK[:-2], "idempotency_store", *COMMIT]
+    with recorded() as made:
+        await done(fresh_rig, "checkIn", hr, **keyed)
+    assert made.sql == ["idempotency_lock", "idempotency_find", *COMMIT]
+
+
+async def test_what_is_refused_writes_nothing(fresh_rig: Rig) -> None:
+    hr = await fresh_rig.viewer(HR)
+    with recorded() as made:
+        [wrong] = (await answer(fresh_rig, "checkOut", hr, employeeId=employee(MIA)))["userErrors"]
+    assert wrong["code"] == "NOT_CHECKED_IN"
+    assert made.sql == ["employee_by_id", "day_lock_employees", *FACTS]
