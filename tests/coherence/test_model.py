@@ -7,9 +7,8 @@ checked as in the fault run (`through_http/registers.py`).
 
 import asyncio
 import os
-import re
-from collections.abc import Coroutine, Iterator, Sequence
-from contextlib import AsyncExitStack, contextmanager, suppress
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from itertools import count
 from typing import Any, Final, TypeVar
@@ -19,27 +18,20 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
 
 import loaders.unit_of_work
-from cache.breaker import Breaker
-from cache.policy import Policy
-from cache.second_level import SecondLevelCache
 from cache.server import SHA
-from db import tags
-from db.connection import ReadConnection
-from db.employees import employees_by_id
-from db.rows import EmployeeRow
 from domain.errors import RollcallError
 from domain.ids import EmployeeId
-from loaders.batch import Batch, Loaders
+from loaders.batch import Loaders
 from loaders.unit_of_work import unit_of_work
+from tests.coherence.model_ground import WORKERS, Ground, gate, list_stopping_at, move_deadlines, row_stopping_at
 from tests.coherence.through_http.registers import Register, Registers
-from tests.coherence.torture_worker import LIST, WRITE
-from tests.coherence.valkey import Valkey, private_valkey
-from tests.coherence.worker import Worker, fill, open_worker
+from tests.coherence.torture_worker import WRITE
+from tests.coherence.valkey import private_valkey
+from tests.coherence.worker import fill
 from tests.kit.databases import Databases
 from tests.kit.proxy import Stop
 
 T = TypeVar("T")
-WORKERS: Final = 3
 ROWS: Final = 2
 HOLD_IDLE_S: Final = 5.0  # of a session between the question for its tags and COMMIT
 EXAMPLES: Final = int(os.environ.get("MODEL_EXAMPLES", "12"))
@@ -73,48 +65,6 @@ class Paused:
         self.kind, self.worker, self.row, self.stop = kind, worker, row, stop
         self.idle_s = 0.0
         self.task: asyncio.Task[None]
-
-
-class Ground:
-    """The servers and the workers, which all examples share; each example has a prefix of its own."""
-
-    def __init__(self, url: str, valkeys: Sequence[Valkey]) -> None:
-        self.url, self.valkeys = url, valkeys
-        self.loop = asyncio.new_event_loop()
-        self._stack = AsyncExitStack()
-        self._numbers = count(1)
-        self.workers: list[Worker] = []
-        self.clock_s = 0.0
-
-    async def open(self) -> None:
-        """Start the workers."""
-        for _ in range(WORKERS):
-            opened = open_worker(self.url, self.valkeys[0].path, "model")
-            self.workers.append(await self._stack.enter_async_context(opened))
-
-    async def close(self) -> None:
-        """Stop them."""
-        await self._stack.aclose()
-
-    async def begin(self) -> str:
-        """As if nothing had been."""
-        prefix = f"m{next(self._numbers)}"
-        for valkey in self.valkeys:
-            valkey.ask("FLUSHALL")
-        for worker in self.workers:
-            await worker.redis.heal()
-            worker.redis.point_to(self.valkeys[0].path)
-            assert worker.cache.server is not None
-            worker.cache.server.breaker = Breaker(lambda: self.clock_s)
-            worker.cache = SecondLevelCache(worker.cache.server, prefix)
-            await worker.reconnect()
-        await self.workers[0].psql("UPDATE employee SET version = 1")
-        await self.workers[0].psql("DELETE FROM cache_outbox")
-        await self.workers[0].psql(
-            "UPDATE cache_state SET run_id = '', suspended_until = '-infinity', holds_from = '-infinity'"
-        )
-        assert await self.workers[0].drain()
-        return prefix
 
 
 GROUND: Ground
@@ -254,10 +204,10 @@ class Model(RuleBasedStateMachine):
         told: dict[int, int] = {}
         with suppress(RollcallError):
             if whole:
-                found = await reading.load(_listed(stop), 1)
+                found = await reading.load(list_stopping_at(stop), 1)
                 told = {id_: version for id_, version in found or () if id_ in self.versions}
             else:
-                employee = await reading.must(_row(stop), EmployeeId(row))
+                employee = await reading.must(row_stopping_at(stop), EmployeeId(row))
                 told = {row: employee.version}
         glance.ended(((self.versions[id_], version) for id_, version in told.items()), "list" if whole else "row")
         if told and reading.dependencies.storable and reading.dependencies.fence:
@@ -271,7 +221,7 @@ class Model(RuleBasedStateMachine):
         with suppress(RollcallError):
             async with unit_of_work(on.database, on.cache) as unit:
                 [(version,)] = await unit.connection.records(WRITE, id=row)
-                await _gate(stop, b"written")
+                await gate(stop, b"written")
             register.acknowledge(run_id, version)
 
     async def _psql(self, row: int, register: Register) -> None:
@@ -286,7 +236,7 @@ class Model(RuleBasedStateMachine):
 
     async def waiting(self, seconds: float) -> None:
         """A writer waits until the last fence has lapsed: it may be stopped there; then the time is over."""
-        await _gate(STOP.get(), b"waiting")
+        await gate(STOP.get(), b"waiting")
         await self._move(seconds + 0.01)
 
     async def _move(self, seconds: float) -> None:
@@ -300,7 +250,7 @@ class Model(RuleBasedStateMachine):
         self.ground.clock_s += seconds
         await self.ground.workers[0].psql(MOVE, s=seconds)
         for valkey in self.ground.valkeys:
-            await asyncio.to_thread(_move_deadlines, valkey, self.prefix, round(seconds * 1000))
+            await asyncio.to_thread(move_deadlines, valkey, self.prefix, round(seconds * 1000))
 
     # ------------------------------------------------------------------------------------------------------ sequencing
 
@@ -393,51 +343,6 @@ class _Clock:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(asyncio, name)
-
-
-async def _gate(stop: Stop | None, name: bytes) -> None:
-    if stop is not None and stop.marker == name:
-        with suppress(ConnectionResetError):
-            await stop.wait(0)
-
-
-def _row(stop: Stop | None) -> Batch[EmployeeId, EmployeeRow]:
-    async def fetch(connection: ReadConnection, ids: Sequence[EmployeeId]) -> dict[EmployeeId, EmployeeRow]:
-        await _gate(stop, b"before the rows")
-        found = await employees_by_id(connection, ids)
-        await _gate(stop, b"after the rows")
-        return found
-
-    return Batch(fetch, Policy("row", EmployeeRow, "employee", lambda key: (tags.EMPLOYEE(key),)))
-
-
-def _listed(stop: Stop | None) -> Batch[int, tuple[tuple[int, int], ...]]:
-    async def fetch(connection: ReadConnection, ids: Sequence[int]) -> dict[int, tuple[tuple[int, int], ...]]:
-        await _gate(stop, b"before the rows")
-        found = [(row[0], row[1]) for department in (1, 2) for row in await connection.records(LIST, id=department)]
-        await _gate(stop, b"after the rows")
-        return dict.fromkeys(ids, tuple(found))
-
-    policy: Policy[int, tuple[tuple[int, int], ...]] = Policy(
-        "listed", tuple[tuple[int, int], ...], "list", lambda _: (tags.EMPLOYEE_ANY(),)
-    )
-    return Batch(fetch, policy)
-
-
-def _move_deadlines(valkey: Valkey, prefix: str, by_ms: int) -> None:
-    """Fence and holds; entries and stamps live for hours."""
-    with valkey.client as client:
-        seconds, microseconds = client.time()
-        now_ms = seconds * 1000 + microseconds // 1000
-        for key in client.keys(f"{prefix}:[fs]*"):
-            value, expires_ms = client.get(key), client.pexpiretime(key)
-            if value is None or (b"!" not in value and not key.endswith(b":f")):
-                continue
-            moved = re.sub(rb"@(\d+)", lambda found: b"@%d" % (int(found[1]) - by_ms), value)
-            if expires_ms - by_ms <= now_ms:
-                client.delete(key)
-            else:
-                client.set(key, moved, pxat=expires_ms - by_ms)
 
 
 @contextmanager

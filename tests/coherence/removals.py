@@ -1,0 +1,295 @@
+"""How each safeguard is taken out of this process, or out of a database; `weakened.py` lists what that is found by."""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from types import SimpleNamespace
+from typing import Any
+
+import cache.dependencies
+import cache.second_level
+import cache.server
+import cache.tick
+import db.coherence
+import loaders.batch
+import loaders.drain
+import loaders.unit_of_work
+from cache.policy import Policy
+from cache.second_level import SecondLevelCache, decode_entry
+
+
+def in_lua(script: str, old: str, new: str) -> Callable[[], None]:
+    def without() -> None:
+        text = cache.server.LUA[script]
+        assert old in text, (script, old)
+        cache.server.LUA[script] = text = text.replace(old, new)
+        cache.server.SHA[script] = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
+
+    return without
+
+
+def in_query(name: str, old: str, new: str) -> Callable[[], None]:
+    def without() -> None:
+        query = getattr(db.coherence, name)
+        assert old in query.sql, (name, query.sql)
+        query.sql = query.sql.replace(old, new)
+
+    return without
+
+
+def in_function(signature: str, old: str, new: str) -> str:
+    """The statement that replaces a part of a function in the database."""
+    return f"""DO $do$ DECLARE whole text := pg_get_functiondef('{signature}'::regprocedure); BEGIN
+      IF position($old${old}$old$ IN whole) = 0 THEN RAISE EXCEPTION 'not found'; END IF;
+      EXECUTE replace(whole, $old${old}$old$, $new${new}$new$); END $do$"""
+
+
+def payload_without(what: str) -> Callable[[], None]:
+    def payload(entry: bytes | None, fence: bytes, now: list[bytes | None]) -> bytes | None:
+        if entry is None:
+            return None
+        stored_fence, stored, value, _ = decode_entry(entry)
+        if what == "everything":
+            return bytes(value)
+        if what != "fence" and stored_fence != fence:
+            return None
+        return None if what != "stamps" and stored != now else bytes(value)
+
+    def without() -> None:
+        vars(cache.second_level)["_payload"] = payload
+
+    return without
+
+
+def without_holding() -> None:
+    async def hold(self: SecondLevelCache, xid: str, tags: Sequence[str], home: str) -> bool:
+        return True
+
+    SecondLevelCache.hold = hold  # type: ignore[method-assign]
+
+
+def without_home() -> None:
+    whole = SecondLevelCache.hold
+
+    async def hold(self: SecondLevelCache, xid: str, tags: Sequence[str], home: str) -> bool:
+        assert self.server is not None
+        return await whole(self, xid, tags, home) or self.server.run_id != home
+
+    SecondLevelCache.hold = hold  # type: ignore[method-assign]
+
+
+def without_release() -> None:
+    """Delete-after-commit in its simplest form: neither held before nor restamped after, only drained."""
+
+    async def release(self: SecondLevelCache, *_: Any) -> None:
+        return
+
+    without_holding()
+    SecondLevelCache.release = release  # type: ignore[method-assign]
+
+
+def without_suspension() -> None:
+    async def suspended(*_: Any) -> None:
+        return
+
+    vars(loaders.unit_of_work)["_suspended"] = suspended
+
+
+def without_waiting() -> None:
+    """The writer suspends the cache and commits at once."""
+
+    whole = db.coherence.covered
+
+    async def covered(*given: Any) -> Any:
+        return None if await whole(*given) is None else loaders.unit_of_work.timedelta()
+
+    vars(loaders.unit_of_work)["coherence"] = SimpleNamespace(**{**vars(db.coherence), "covered": covered})
+
+
+def without_drain() -> None:
+    """The fence is kept alive, but nothing is restamped."""
+    whole = SecondLevelCache.renew
+
+    async def renew(self: SecondLevelCache, fence: Any, drain: str, _: Any, position: Any = None) -> None:
+        await whole(self, fence, drain, [], position)
+
+    SecondLevelCache.renew = renew  # type: ignore[method-assign]
+
+
+def without_run_id() -> None:
+    whole = cache.server.Server._answered
+
+    async def nameless(self: cache.server.Server, command: Sequence[object]) -> cache.server.Answer:
+        return (await whole(self, command))._replace(run_id="anyone")
+
+    cache.server.Server._answered = nameless  # type: ignore[method-assign]
+
+
+def without_declaration() -> None:
+    vars(cache.second_level)["_is_ours"] = lambda fence, run_id, _: fence.startswith(f"{run_id}.".encode())
+
+
+def without_held() -> None:
+    """A held stamp is taken for a version like any other."""
+    vars(cache.second_level)["HELD"] = vars(cache.dependencies)["HELD"] = b"\0"
+
+
+def without_new_nonces() -> None:
+    vars(cache.second_level)["secrets"] = SimpleNamespace(token_hex=lambda _: "0")
+
+
+def without_claims() -> None:
+    """A tag without a stamp gets one only when the value is stored, after the database was read."""
+    whole = SecondLevelCache._fill
+
+    async def claim(self: SecondLevelCache, stamps: Any, tags: set[str]) -> None:
+        stamps["later"] = None
+
+    async def fill(self: SecondLevelCache, policy: Policy[Any, Any], ticket: Any, values: Any) -> None:
+        del SecondLevelCache._claim
+        SecondLevelCache._claim = claimed  # type: ignore[method-assign]
+        tags = {tag for tag, stamp in ticket.stamps.items() if stamp is None and tag != "later"}
+        await claimed(self, ticket.stamps, tags)
+        SecondLevelCache._claim = claim  # type: ignore[method-assign]
+        await whole(self, policy, ticket, values)
+
+    claimed = SecondLevelCache._claim
+    SecondLevelCache._claim = claim  # type: ignore[method-assign]
+    SecondLevelCache._fill = fill  # type: ignore[method-assign]
+
+
+def without_tables() -> None:
+    vars(cache.second_level)["dependencies"] = lambda tags: tuple(dict.fromkeys(tags))
+
+
+def without_new_flights() -> None:
+    """A read joins an MGET that was sent already and asks for the same."""
+    whole = cache.tick.TickReader.read
+    under_way: dict[tuple[str, ...], Any] = {}
+
+    async def read(self: cache.tick.TickReader, names: Sequence[str]) -> cache.server.Answer:
+        key = (str(id(self)), *names)
+        if key not in under_way:
+            task = under_way[key] = cache.tick.asyncio.ensure_future(whole(self, names))
+            task.add_done_callback(lambda _: under_way.pop(key))
+        return await under_way[key]
+
+    cache.tick.TickReader.read = read  # type: ignore[method-assign]
+
+
+def without_clearing() -> None:
+    loaders.batch.Loaders.clear = lambda self: None  # type: ignore[method-assign]
+
+
+def without_own_transaction() -> None:
+    loaders.batch.Loaders.inside = lambda self, connection: self.clear()  # type: ignore[method-assign]
+
+
+def without_ending() -> None:
+    async def at_once(work: Any) -> Any:
+        return await work
+
+    vars(loaders.unit_of_work)["to_its_end"] = at_once
+
+
+def without_unknown_outcomes() -> None:
+    """A COMMIT that failed is taken for a rollback: its hold is let go."""
+    source = loaders.unit_of_work
+
+    async def end(transaction: Any, unit: Any, database: Any, of: SecondLevelCache) -> None:
+        seen: list[Any] = []
+        whole = db.coherence.pending
+
+        async def pending(*given: Any) -> Any:
+            seen.append(await whole(*given))
+            return seen[-1]
+
+        vars(source)["coherence"] = SimpleNamespace(**{**vars(db.coherence), "pending": pending})
+        try:
+            await original(transaction, unit, database, of)
+        except Exception:
+            for found in seen:
+                assert of.server is not None
+                names = [of.stamp_prefix + tag for tag in found.tags]
+                for name in names:
+                    value = (await of.server.mget([name])).value[0] or b""
+                    await of.server.ask("SET", name, value.partition(b"!")[0], "PX", 60_000)
+            raise
+
+    original = source._end
+    vars(source)["_end"] = end
+
+
+def without_clock_before() -> None:
+    """The life of a fence is counted from its renewal, not from before the outbox was read."""
+    in_lua("renew", "'PXAT', ARGV[3])", "'PX', 2000)")()
+
+
+def without_epoch_of_server() -> None:
+    whole = loaders.drain._epoch
+
+    async def epoch(connection: Any, state: Any, run_id: str) -> int:
+        return state.epoch if state.run_id == run_id and state.epoch else await whole(connection, state, run_id)
+
+    vars(loaders.drain)["_epoch"] = epoch
+
+
+def without_identity_of_redis() -> None:
+    """A drain that meets two servers goes on."""
+    whole = SecondLevelCache.renew
+
+    async def renew(self: SecondLevelCache, *given: Any) -> None:
+        try:
+            await whole(self, *given)
+        except cache.server.CacheUnreachable as error:
+            if "replaced" not in str(error):
+                raise
+
+    SecondLevelCache.renew = renew  # type: ignore[method-assign]
+
+
+def without_heed_of_suspension() -> None:
+    in_query("_STATE", "suspended_until > clock_timestamp() AS suspended", "false AS suspended")()
+
+
+def without_shape() -> None:
+    Policy.entry_name = lambda self, key: f"{self.namespace}:{key!r}"  # type: ignore[method-assign]
+
+
+async def _delete_all(self: SecondLevelCache) -> None:
+    assert self.server is not None
+    found = await self.server.ask("KEYS", f"{self.entry_prefix}*")
+    if found.value:
+        await self.server.ask("DEL", *found.value)
+
+
+def delete_after_commit() -> None:
+    """What most caches do: entries are what they are until the writer deletes them after its COMMIT."""
+
+    async def release(self: SecondLevelCache, *_: Any) -> None:
+        with suppress(cache.server.CacheUnreachable):
+            await _delete_all(self)
+
+    without_holding()
+    without_suspension()
+    payload_without("everything")()
+    SecondLevelCache.release = release  # type: ignore[method-assign, assignment]
+
+
+def leases() -> None:
+    """As memcache has it: besides, a value is stored only if nothing was deleted since it was found missing."""
+    whole = SecondLevelCache.release
+    fill_anyway = SecondLevelCache._fill
+
+    async def release(self: SecondLevelCache, *given: Any) -> None:
+        await whole(self, *given)
+        with suppress(cache.server.CacheUnreachable):
+            await _delete_all(self)
+
+    async def fill(self: SecondLevelCache, policy: Policy[Any, Any], ticket: Any, values: Any) -> None:
+        if await self.unchanged(ticket.fence, ticket.stamps):
+            await fill_anyway(self, policy, ticket, values)
+
+    delete_after_commit()
+    SecondLevelCache.release = release  # type: ignore[method-assign, assignment]
+    SecondLevelCache._fill = fill  # type: ignore[method-assign]
