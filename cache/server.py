@@ -8,10 +8,8 @@ from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final, NamedTuple
-from weakref import WeakKeyDictionary
 
-from redis.asyncio import BlockingConnectionPool
-from redis.asyncio.connection import AbstractConnection
+from redis.asyncio.connection import AbstractConnection, Connection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ClusterDownError, MovedError, NoScriptError, ReadOnlyError, RedisError, ResponseError
@@ -20,6 +18,8 @@ from cache.addresses import moved_to, ways_to
 from cache.breaker import Breaker, BreakerOpen
 from cache.patience import Patience
 from cache.place import prefix_at
+from cache.wire import Wire
+from cache.wires import Wires
 from telemetry.counters import count
 from telemetry.round_trips import RoundTrip
 
@@ -57,18 +57,13 @@ class Server:
         self.run_id = ""
         """Of the server that answered last; "" before any did."""
         self._timeout_s = timeout.total_seconds()
-        self._run_ids: WeakKeyDictionary[AbstractConnection, str] = WeakKeyDictionary()
         self.prefix = prefix_at(url, prefix)
         options, self._locator = ways_to(url, prefix, self._timeout_s / 2)
-        own: dict[str, Any] = {
-            "timeout": None,  # connecting, sending and reading all count as one wait, see Patience
-            "socket_timeout": None,
-            "socket_connect_timeout": None,
-            "retry": Retry(NoBackoff(), 0),
-            "redis_connect_func": self._introduce,
-            "max_connections": connections,
-        }
-        self._pool: Any = BlockingConnectionPool(**(own | options))
+        self._connection_class: type[AbstractConnection] = options.pop("connection_class", Connection)
+        # connecting, sending and reading all count as one wait, see Patience
+        own = {"socket_timeout": None, "socket_connect_timeout": None, "retry": Retry(NoBackoff(), 0)}
+        self._options = own | options
+        self._wires = Wires(self._connected, connections)
 
     async def mget(self, names: Sequence[str]) -> Answer:
         """The values of many keys in one round trip."""
@@ -96,19 +91,10 @@ class Server:
 
     async def close(self) -> None:
         """Close every connection."""
-        await self._pool.disconnect()
+        self._wires.close()
 
-    async def _introduce(self, connection: AbstractConnection) -> None:
-        """Every connection learns which server it talks to."""
-        try:
-            await connection.on_connect()
-            await connection.send_command("INFO", "server")
-            info: Any = await connection.read_response()
-        except BaseException:
-            await connection.disconnect(nowait=True)  # or the next command would read the answer of this one
-            raise
-        text = info.decode() if isinstance(info, bytes) else str(info)
-        self._run_ids[connection] = next(line[7:] for line in text.splitlines() if line.startswith("run_id:"))
+    async def _connected(self) -> Wire:
+        return await Wire.open(self._connection_class(**self._options))
 
     async def ask(self, *command: Any) -> Answer:
         """The answer to any command; raises CacheUnreachable."""
@@ -123,26 +109,23 @@ class Server:
         self.run_id = answer.run_id
         if isinstance(answer.value, ResponseError):  # it can be reached, it only refuses: no business of the breaker
             count("cache_failures", type(answer.value).__name__)
-            await self._look_elsewhere(answer.value)
+            self._look_elsewhere(answer.value)
             raise CacheUnreachable(str(answer.value)) from answer.value
         return answer
 
-    async def _look_elsewhere(self, error: ResponseError) -> None:
+    def _look_elsewhere(self, error: ResponseError) -> None:
         """When the server is no longer the one to talk to, let every connection ask again where that is."""
         if self._locator is not None and isinstance(error, ELSEWHERE):
             self._locator.told(moved_to(error))
-            await self._pool.update_active_connections_for_reconnect()
-            await self._pool.disconnect(inuse_connections=False)
+            self._wires.renew()
 
     async def _answered(self, command: Sequence[Any]) -> Answer:
         async with Patience(self._timeout_s):
-            connection = await self._pool.get_connection()
+            wire = await self._wires.lend()
             try:
-                await connection.send_command(*command)
-                try:
-                    value = await connection.read_response()
-                except ResponseError as error:
-                    value = error
+                value = await wire.ask(*command)
             finally:
-                await self._pool.release(connection)
-        return Answer(self._run_ids[connection], value)
+                self._wires.give_back(wire)
+        if isinstance(value, Exception) and not isinstance(value, ResponseError):
+            raise value
+        return Answer(wire.run_id, value)
