@@ -17,6 +17,7 @@ import pytest
 
 from bench.ground import Ground, filled, forget, leased
 from ops.demo.users import DEMO_PASSWORD
+from ops.perf.diagnosis import LONGEST_LAG_MS
 from ops.perf.load import Effort, arrivals
 from ops.perf.operations import mix_of
 from telemetry.executions import MANY
@@ -108,6 +109,21 @@ def ready(service: Service, log: Path) -> None:
             pass
         time.sleep(0.1)
     service.sign_in()
+
+
+def test_of_a_healthy_service_is_said_that_it_is_well(service: Service) -> None:
+    """It comes first: what the start itself took leaves the last minute before the faults are planted."""
+    end_s, said = time.monotonic() + 2 * LIMIT_S, {}
+    while set(said) != {"service"}:
+        assert time.monotonic() < end_s, said
+        for id in service.ids:
+            assert service.ask(f"query Well($id: ID!) {ONE}", id=id)["employee"]["id"] == id
+        said = service.findings()
+    figures = re.fullmatch(
+        r"([\d.]+) requests/s in [\d.]+ s, p95 ([\d.]+) ms, longest lag ([\d.]+) ms", said["service"]
+    )
+    assert figures and float(figures[1]) > 0 and float(figures[2]) > 0 and float(figures[3]) <= LONGEST_LAG_MS
+    assert service.rollcall("perf", "doctor").exit_code == 0
 
 
 def test_repeated_statements_are_found(service: Service) -> None:
