@@ -74,11 +74,15 @@ class Derivation(msgspec.Struct, frozen=True):
 
 
 class Derived(msgspec.Struct, frozen=True):
-    """Days as they are derived from what is known, not stored yet; `date_by_punch` and `shown_on` as above."""
+    """Days as they are derived from what is known, not stored yet; `date_by_punch` and `shown_on` as above.
+
+    `repeated` are the punches that count as one with the punch before them.
+    """
 
     days: Mapping[DayKey, DayRow]
     date_by_punch: Mapping[int, date]
     shown_on: Mapping[int, date]
+    repeated: Set[int]
 
 
 def day_tuple(employee_id: EmployeeId, work_day: WorkDay) -> tuple[Any, ...]:
@@ -180,6 +184,7 @@ def derived(known: KnownDays, now: datetime, *, only_known: bool = False) -> Der
     days: dict[DayKey, DayRow] = {}
     date_by_punch: dict[int, date] = {}
     shown_on: dict[int, date] = {}
+    repeated: set[int] = set()
     for employee in known.employees:
         for work_day in work_days(employee, known.company, *known.around, now):
             key = employee.id, work_day.planned.work_date
@@ -188,7 +193,8 @@ def derived(known: KnownDays, now: datetime, *, only_known: bool = False) -> Der
             days[key] = day_row(employee.id, work_day)
             date_by_punch |= {punch.id: key[1] for punch in work_day.punches if punch.id}
             shown_on |= {punch.id: key[1] for punch in work_day.unattributed if punch.id}
-    return Derived(days, date_by_punch, shown_on)
+            repeated |= {punch.id for punch in work_day.repeated if punch.id}
+    return Derived(days, date_by_punch, shown_on, repeated)
 
 
 async def store_derived(connection: WriteConnection, known: KnownDays, found: Derived) -> dict[DayKey, DayRow]:

@@ -43,7 +43,9 @@ class CheckInput:
         default=UNSET, description="When; now by default. One's own may be a day old, from a queue of a telephone."
     )
     client_event_id: ID | None = strawberry.field(
-        default=UNSET, description="A key of the client: a retry with it changes nothing and gets the first answer."
+        default=UNSET,
+        description="A key of the client: a retry with it changes nothing and gets the first answer, "
+        "the punch and the day as they were then.",
     )
     latitude: float | None = strawberry.field(default=UNSET, description="Where, in degrees north.")
     longitude: float | None = strawberry.field(default=UNSET, description="Where, in degrees east.")
@@ -59,19 +61,21 @@ class Punched(msgspec.Struct, frozen=True):
     punch_id: int
     employee_id: int
     work_date: date | None
+    duplicate: bool = False
 
 
 class Checked(msgspec.Struct, frozen=True):
-    """The punch with its day."""
+    """The punch with its day, and whether it changes nothing, being one with the punch before it."""
 
-    punch: PunchRow | None
-    day: DayRow | None
+    punch: PunchRow | None = None
+    day: DayRow | None = None
+    duplicate: bool = False
 
 
 class CheckPayload(Checked, frozen=True):
     """The punch with its day, or what was wrong."""
 
-    user_errors: list[UserErrorValue]
+    user_errors: list[UserErrorValue] = []
 
     @property
     def unattributed(self) -> bool:
@@ -119,7 +123,8 @@ async def _check(context: Context, mutation: str, input_: CheckInput, direction:
         days = await store_derived(connection, known.days, found)
         work_date = found.date_by_punch.get(punch.id)
         day = None if work_date is None else days[employee.id, work_date]
-        return Punched(punch.id, employee.id, work_date), Checked(punch, day)
+        duplicate = punch.id in found.repeated
+        return Punched(punch.id, employee.id, work_date, duplicate), Checked(punch, day, duplicate)
 
     request = Request(mutation, input_, given(input_.client_event_id), "input.clientEventId")
     return await changed_punch(context, request, work)
@@ -139,12 +144,11 @@ async def changed_punch(
     async def look_up(punched: Punched) -> Checked:
         employee_id, work_date = EmployeeId(punched.employee_id), punched.work_date
         day = None if work_date is None else await context.load(day_by_key, (employee_id, work_date))
-        return Checked(await context.load(punch_by_id, PunchId(punched.punch_id)), day)
+        return Checked(await context.load(punch_by_id, PunchId(punched.punch_id)), day, punched.duplicate)
 
     checked, problems = await changed_once(context, request, KEPT, work, look_up)
-    if checked is None:
-        return CheckPayload(None, None, problems)
-    return CheckPayload(checked.punch, checked.day, problems)
+    found = checked or Checked()
+    return CheckPayload(found.punch, found.day, found.duplicate, problems)
 
 
 async def _employee(context: Context, input_: CheckInput) -> EmployeeRow:

@@ -58,7 +58,8 @@ class MarkAttendanceInput:
         default=True, description="Whether one wrong item keeps all from being written."
     )
     idempotency_key: str | None = strawberry.field(
-        default=UNSET, description="A retry with the same key changes nothing and gets the first answer."
+        default=UNSET,
+        description="A retry with the same key changes nothing and gets the first answer, the days as they were then.",
     )
 
 

@@ -23,6 +23,11 @@ class CheckPayload:
         description="Whether the punch is in no window of any shift and so belongs to no day: "
         "presence follows it, no figure does."
     )
+    duplicate: bool = strawberry.field(
+        description="Whether the punch counts as the same badge read twice, since one of the same or of unknown "
+        "direction came at most the rule's `dedupeSeconds` before: it is recorded and raises DUPLICATE_PUNCH, and "
+        "neither presence nor any figure follows it. If it was meant, check again once that time is over."
+    )
     user_errors: list[UserError] = strawberry.field(description=WRONG)
 
 

@@ -38,10 +38,14 @@ from schema.user_payloads import UserPayload
 @strawberry.type(description="Everything that can be changed. What a person can put right is in `userErrors`.")
 class Mutation:
     check_in = strawberry.field(
-        resolver=checks.check_in, graphql_type=CheckPayload, description="Punch IN, for oneself or within reach."
+        resolver=checks.check_in,
+        graphql_type=CheckPayload,
+        description="Punch IN, for oneself or within reach. `duplicate` tells whether it changed anything.",
     )
     check_out = strawberry.field(
-        resolver=checks.check_out, graphql_type=CheckPayload, description="Punch OUT, for oneself or within reach."
+        resolver=checks.check_out,
+        graphql_type=CheckPayload,
+        description="Punch OUT, for oneself or within reach. `duplicate` tells whether it changed anything.",
     )
     record_punches = strawberry.field(
         resolver=record_punches.record_punches,

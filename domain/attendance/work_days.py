@@ -166,11 +166,12 @@ class GatheredDay(msgspec.Struct, frozen=True):
 
 
 class WorkDay(msgspec.Struct, frozen=True):
-    """A derived day with everything that is known of it."""
+    """A derived day with everything that is known of it; `repeated` are those of its punches that change nothing."""
 
     planned: PlannedDay
     punches: Sequence[PunchFact]
     unattributed: Sequence[PunchFact]
+    repeated: Sequence[PunchFact]
     found: Stages
     derived: DerivedDay
     work_mode: WorkMode
@@ -280,7 +281,11 @@ def _work_day(employee: EmployeeFacts, gathered: GatheredDay, now: datetime) -> 
     override = employee.overrides.get(planned.work_date)
     if override is not None:
         derived, work_mode = overridden(derived, override), override.work_mode or work_mode
-    seen = clean([*punches, *unattributed], planned.plan.rule.dedupe_seconds)[0] if unattributed else found.kept
+    seen, repeated = found.kept, found.dropped
+    if unattributed:
+        seen, repeated = clean([*punches, *unattributed], planned.plan.rule.dedupe_seconds)
     kept_type = leave_type_id if leave_halves - planned.plan.off_halves else None
-    decided = override is not None
-    return WorkDay(planned, punches, unattributed, found, derived, work_mode, *presence_after(seen), kept_type, decided)
+    sighted = presence_after(seen)
+    return WorkDay(
+        planned, punches, unattributed, repeated, found, derived, work_mode, *sighted, kept_type, override is not None
+    )

@@ -21,8 +21,8 @@ INPUT_TYPES = {
     "saveEmployee": "EmployeeInput",
 }
 SELECTIONS = {
-    "checkIn": f"punch {{ direction at {{ instant }} source voided }} day {{ {DAY} }} unattributed",
-    "checkOut": f"punch {{ direction at {{ instant }} source voided }} day {{ {DAY} }} unattributed",
+    "checkIn": f"punch {{ direction at {{ instant }} source voided }} day {{ {DAY} }} unattributed duplicate",
+    "checkOut": f"punch {{ direction at {{ instant }} source voided }} day {{ {DAY} }} unattributed duplicate",
     "recordPunches": "accepted duplicates unmatched locked",
     "markAttendance": f"days {{ {DAY} }}",
     "assignShift": "employees { fullName } recomputedDays",
@@ -32,7 +32,7 @@ SELECTIONS = {
 RECOMPUTE = f"""mutation($filter: AttendanceFilter!, $dryRun: Boolean) {{
   recompute(filter: $filter, dryRun: $dryRun) {{ days changed sample {{ {DAY} }} {PROBLEMS} }} }}"""
 VOID = f"""mutation($id: ID!, $reason: String!) {{ voidPunch(id: $id, reason: $reason) {{
-  punch {{ direction at {{ instant }} voided voidReason }} day {{ {DAY} }} unattributed {PROBLEMS} }} }}"""
+  punch {{ direction at {{ instant }} voided voidReason }} day {{ {DAY} }} unattributed duplicate {PROBLEMS} }} }}"""
 
 
 async def answer(rig: Rig, field: str, user: str | Viewer = HR, /, **input: Any) -> Any:

@@ -1,6 +1,7 @@
 """Checking in and out: what is written, who may, retries, and two at the same moment."""
 
 import asyncio
+from datetime import UTC, datetime
 from typing import Any
 
 import orjson
@@ -42,6 +43,8 @@ from tests.mutations.attending import (
     seen,
 )
 
+TWICE = """mutation($input: CheckInput!) { checkIn(input: $input) {
+  punch { direction voided } day { exceptions } duplicate userErrors { code } } }"""
 PRESENCE = "query($id: ID!) { employee(id: $id) { presence { state since { local } } } }"
 TODAY_QUERY = "{ today { inNow lateNotIn { fullName } } }"
 STATS = """query($id: ID!) { stats(filter: {period: {range: {from: "2026-03-17", to: "2026-03-17"}},
@@ -66,6 +69,7 @@ async def test_a_check_in_is_a_punch_of_the_day(fresh_rig: Rig) -> None:
             "version": 2,
         },
         "unattributed": False,
+        "duplicate": False,
     }
     after = await contents(fresh_rig)
     changed = {name for name in after if after[name] != before.get(name)}
@@ -337,3 +341,40 @@ async def test_every_answer_is_right_at_once(fresh_rig: Rig, cached: bool) -> No
             "lateNotIn": [{"fullName": name} for name in late if name != "Alex Kim"],
         }
     }
+
+
+@pytest.mark.parametrize("local", ["10:30", "23:30"], ids=["in a window", "in none"])
+async def test_a_check_right_after_a_read_of_unknown_direction_says_that_it_changes_nothing(
+    fresh_rig: Rig, local: str
+) -> None:
+    hr, id_ = await fresh_rig.viewer(HR), {"id": employee(GRACE)}
+
+    async def checked(key: str) -> Any:
+        asked = {"input": {"employeeId": employee(GRACE), "clientEventId": key}}
+        return (await fresh_rig.data(TWICE, asked, hr))["checkIn"]
+
+    async def state() -> str:
+        return str((await fresh_rig.data(PRESENCE, id_, hr))["employee"]["presence"]["state"])
+
+    fresh_rig.clock.now = datetime.fromisoformat(f"2026-03-17T{local}:00+05:30").astimezone(UTC)
+    read = [{"badgeNo": "B-3", "at": f"2026-03-17T{local}:00+05:30", "direction": "UNKNOWN"}]
+    assert (await answer(fresh_rig, "recordPunches", HR, deviceCode="MUM-1", punches=read))["accepted"] == 1
+    assert await state() == "OUT"  # she was in
+    fresh_rig.clock.forward(minutes=1)
+    repeated = await checked("a")
+    in_window = local == "10:30"
+    assert repeated == {
+        "punch": {"direction": "IN", "voided": False},
+        "day": {"exceptions": ["DUPLICATE_PUNCH"]} if in_window else None,
+        "duplicate": True,
+        "userErrors": [],
+    }
+    assert await state() == "OUT"
+    fresh_rig.clock.forward(minutes=1 / 60)
+    counted = await checked("b")
+    assert (counted["duplicate"], counted["userErrors"]) == (False, [])
+    assert await state() == "IN"
+    before = await contents(fresh_rig)
+    assert [await checked("a"), await checked("b")] == [repeated, counted]
+    assert await contents(fresh_rig) == before
+    await check_days(fresh_rig, GRACE)

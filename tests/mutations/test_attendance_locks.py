@@ -84,7 +84,7 @@ async def test_a_punch_of_a_locked_day_is_not_voided(fresh_rig: Rig) -> None:
     before = await contents(fresh_rig)
     found = await voided(fresh_rig, HR, id_)
     wrong = problem("GenericUserError", "PERIOD_LOCKED", "id: the day 2026-03-17 is locked with its pay period", "id")
-    assert found == {"punch": None, "day": None, "unattributed": False, "userErrors": [wrong]}
+    assert found == {"punch": None, "day": None, "unattributed": False, "duplicate": False, "userErrors": [wrong]}
     assert await contents(fresh_rig) == before
 
 

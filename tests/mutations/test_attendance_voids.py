@@ -96,7 +96,7 @@ async def test_a_voided_punch_stays_and_counts_no_longer(fresh_rig: Rig) -> None
 async def test_refused_voids(rig: Rig, user: str, who: int, at: str, reason: str, wrong: dict[str, Any]) -> None:
     before = await contents(rig)
     found = await voided(rig, user, await punch_of(rig, who, at), reason)
-    assert found == {"punch": None, "day": None, "unattributed": False, "userErrors": [wrong]}
+    assert found == {"punch": None, "day": None, "unattributed": False, "duplicate": False, "userErrors": [wrong]}
     assert await contents(rig) == before
 
 

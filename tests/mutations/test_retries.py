@@ -3,12 +3,15 @@
 import asyncio
 from typing import Any
 
+import msgspec
 import orjson
 import pytest
 
+from domain.enums import Role
 from tests.kit.databases import Databases
 from tests.kit.rig import Rig, open_rig
 from tests.kit.small_company import ALEX, GRACE, HR, MIA, NOW, fill_small_company
+from tests.kit.viewers import as_viewer
 from tests.mutations.attending import answer, contents, day, done, employee, problem, refused
 
 CHECK_IN = {"employeeId": employee(ALEX), "clientEventId": "phone-1"}
@@ -33,6 +36,44 @@ async def test_a_retried_check_in_shows_the_day_as_it_was_then(fresh_rig: Rig) -
     before = await contents(fresh_rig)
     assert orjson.dumps(await done(fresh_rig, "checkIn", HR, **CHECK_IN)) == orjson.dumps(first)
     assert await contents(fresh_rig) == before
+
+
+NESTED = """mutation($input: CheckInput!) { checkIn(input: $input) { userErrors { code }
+  punch { id direction voided at { local } day { version } }
+  day { version lastOut { local } workedMinutes punches { direction } explain { step value }
+    employee { fullName } } } }"""
+
+
+async def test_what_a_retry_reaches_from_its_rows_is_read_as_it_is_now(fresh_rig: Rig) -> None:
+    """The punch and the day are those of the first answer; their lists and neighbours are not part of them."""
+    hr, asked = await fresh_rig.viewer(HR), {"input": CHECK_IN}
+    first = (await fresh_rig.data(NESTED, asked, hr))["checkIn"]
+    assert first["day"]["punches"] == [{"direction": "IN"}]
+    fresh_rig.clock.forward(minutes=30)
+    await done(fresh_rig, "checkOut", HR, employeeId=employee(ALEX))
+    async with fresh_rig.rows() as rows:
+        await rows.run("UPDATE employee SET full_name = 'Alex Moved' WHERE id = :id RETURNING id", id=ALEX)
+    again = (await fresh_rig.data(NESTED, asked, hr))["checkIn"]
+    steps = {step["step"]: step["value"] for step in again["day"].pop("explain")}
+    assert steps != {step["step"]: step["value"] for step in first["day"].pop("explain")}
+    now = {"punches": [{"direction": "IN"}, {"direction": "OUT"}], "employee": {"fullName": "Alex Moved"}}
+    assert again == first | {"day": first["day"] | now, "punch": first["punch"] | {"day": {"version": 3}}}
+    assert (first["punch"]["day"], first["day"]["version"], first["day"]["lastOut"]) == ({"version": 2}, 2, None)
+
+
+async def test_a_retry_whose_employee_is_out_of_reach_now_gets_the_rows_that_it_had(fresh_rig: Rig) -> None:
+    await done(fresh_rig, "checkIn", HR, **CHECK_IN)
+    nobody = as_viewer(Role.EMPLOYEE)
+    query = """mutation($input: CheckInput!) { checkIn(input: $input) { punch { direction } day { version MORE } } }"""
+    user_id = (await fresh_rig.viewer(HR)).user_id
+    viewer = msgspec.structs.replace(nobody, user_id=user_id)
+    kept = await fresh_rig.execute(query.replace("MORE", ""), {"input": CHECK_IN}, viewer)
+    assert (kept.errors, kept.data["checkIn"]) == ([], {"punch": {"direction": "IN"}, "day": {"version": 2}})
+    [error] = (await fresh_rig.execute(query.replace("MORE", "employee { id }"), {"input": CHECK_IN}, viewer)).errors
+    assert (error["extensions"]["code"], error["message"]) == (
+        "FORBIDDEN",
+        "the employee of this day is out of reach now",
+    )
 
 
 async def test_retried_marks_show_days_and_conflicts_as_they_were_then(fresh_rig: Rig) -> None:
