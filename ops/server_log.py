@@ -1,7 +1,9 @@
 """The plans that auto_explain wrote to PostgreSQL's own log, where that can be read."""
 
+import csv
+import io
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,7 +14,10 @@ from web.environment import SettingsError
 from web.settings import Settings
 
 MOST_BYTES: Final = 16 * 2**20
-_HEAD: Final = re.compile(r"^(\S+ \S+)(?: \w+)? .*duration: ([\d.]+) ms  plan:$")
+_HEAD: Final = re.compile(r"duration: ([\d.]+) ms  plan:$")
+_TIME: Final = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d+)?")
+_MESSAGE: Final = 13
+"""Which column of csvlog is the message: the same since PostgreSQL 9."""
 
 
 class LoggedPlan(msgspec.Struct, frozen=True):
@@ -35,29 +40,59 @@ def log_of(settings: Settings) -> Path | None:
 
 
 def logged_plans(log: Path) -> dict[str, LoggedPlan]:
-    """The last plan of each statement by its queryid: of the end of the log, written with log_format = json."""
+    """The last plan of each statement by its queryid: of the end of the log, written with log_format = json.
+
+    PostgreSQL names what its collector writes: `.csv` is csvlog, `.json` is jsonlog, all else what stderr got.
+    """
     try:
         with log.open("rb") as file:
             file.seek(max(log.stat().st_size - MOST_BYTES, 0))
-            lines = file.read().decode(errors="replace").splitlines()
+            text = file.read().decode(errors="replace")
     except OSError as error:
         raise SettingsError(f"--log: needed the log of PostgreSQL, got {str(log)!r}: {error.strerror}") from None
     found: dict[str, LoggedPlan] = {}
-    for number, line in enumerate(lines):
-        if head := _HEAD.match(line):
-            tree = _tree(lines, number + 1)
-            if tree and "Query Identifier" in tree:
-                found[str(tree["Query Identifier"])] = LoggedPlan(head[1], float(head[2]), tree)
+    for at, message in _ENTRIES.get(log.suffix, _of_stderr)(text):
+        head, _, plan = message.partition("\n")
+        if (took := _HEAD.search(head)) and (tree := _tree(plan)):
+            found[str(tree["Query Identifier"])] = LoggedPlan(at, float(took[1]), tree)
     return found
 
 
-def _tree(lines: list[str], start: int) -> Mapping[str, Any] | None:
-    """The JSON that follows: PostgreSQL begins each further line of an entry with a tab."""
-    end = start
-    while end < len(lines) and lines[end].startswith("\t"):
-        end += 1
+def _of_stderr(text: str) -> Iterator[tuple[str, str]]:
+    """(when, message) of each entry; each further line of an entry begins with a tab."""
+    for entry in re.split(r"\n(?!\t)", text):
+        yield _when(entry), entry.replace("\n\t", "\n")
+
+
+def _of_csvlog(text: str) -> Iterator[tuple[str, str]]:
+    """The first entry may be the rest of one: reading begins at a line with a time."""
+    begin = re.search(rf"^{_TIME.pattern}", text, re.MULTILINE)
+    for fields in csv.reader(io.StringIO(text[begin.start() :] if begin else "")):
+        if len(fields) > _MESSAGE:
+            yield _when(fields[0]), fields[_MESSAGE]
+
+
+def _of_jsonlog(text: str) -> Iterator[tuple[str, str]]:
+    for line in text.splitlines():
+        try:
+            entry = orjson.loads(line)
+            yield _when(entry["timestamp"]), entry["message"]
+        except (ValueError, KeyError):  # half an entry, at the beginning or the end; one without a message
+            continue
+
+
+def _when(text: str) -> str:
+    time = _TIME.match(text)
+    return time[0] if time else ""
+
+
+def _tree(plan: str) -> Mapping[str, Any] | None:
+    """A plan in JSON that tells its queryid."""
     try:
-        found = orjson.loads("\n".join(line[1:] for line in lines[start:end]))
+        found = orjson.loads(plan)
     except ValueError:
         return None
-    return found if isinstance(found, dict) and "Plan" in found else None
+    return found if isinstance(found, dict) and "Plan" in found and "Query Identifier" in found else None
+
+
+_ENTRIES: Final = {".csv": _of_csvlog, ".json": _of_jsonlog}

@@ -21,7 +21,10 @@ from web.environment import SettingsError
 slow_query = typer.Typer(help="Statements that take long.", no_args_is_help=True)
 MOST: Final = 500
 Most = Annotated[int, typer.Option("--most", min=1, max=MOST, help="How many statements.")]
-Log = Annotated[Path | None, typer.Option("--log", help="PostgreSQL's log, when auto_explain writes JSON into it.")]
+Log = Annotated[
+    Path | None,
+    typer.Option("--log", help="PostgreSQL's log (stderr, .csv or .json) with auto_explain's plans in JSON."),
+]
 Html = Annotated[Path | None, typer.Option("--html", help="Write the report, with every plan, as a page to this file.")]
 
 
