@@ -7,6 +7,7 @@ from typing import Any, Final, TypeVar
 from zoneinfo import available_timezones
 
 import strawberry
+from graphql import GraphQLError, ValueNode, value_from_ast_untyped
 from strawberry.types.scalar import ScalarDefinition, scalar
 
 from resolvers.inputs import TimeZone
@@ -21,9 +22,26 @@ def _parsed(parse: Callable[[str], T], needed: str) -> Callable[[Any], T]:
                 raise ValueError
             return parse(value)
         except ValueError:
-            raise ValueError(f"needed {needed}, got {str(value)[:60]!r}") from None
+            # only a GraphQLError is shown as it is, any other within a sentence that tells the value once more
+            raise GraphQLError(f"needed {needed}, got {str(value)[:60]!r}") from None
 
     return parse_value
+
+
+def _scalar(
+    name: str, parse: Callable[[str], T], needed: str, serialize: Callable[[T], str], about: str
+) -> ScalarDefinition:
+    parse_value = _parsed(parse, needed)
+
+    def parse_literal(node: ValueNode, variables: dict[str, Any] | None = None) -> T:
+        try:
+            return parse_value(value_from_ast_untyped(node, variables))
+        except GraphQLError as error:
+            raise GraphQLError(error.message, node) from None
+
+    return scalar(
+        name=name, description=about, serialize=serialize, parse_value=parse_value, parse_literal=parse_literal
+    )
 
 
 def _instant(text: str) -> datetime:
@@ -63,29 +81,33 @@ def shown_instant(value: datetime) -> str:
     return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
-DATE: Final = scalar(
-    name="Date",
-    description="A calendar date as ISO 8601 writes it, without a time: 2026-03-17.",
-    serialize=date.isoformat,
-    parse_value=_parsed(_date, "a date like 2026-03-17"),
+DATE: Final = _scalar(
+    "Date",
+    _date,
+    "a date like 2026-03-17",
+    date.isoformat,
+    "A calendar date as ISO 8601 writes it, without a time: 2026-03-17.",
 )
-DATE_TIME: Final = scalar(
-    name="DateTime",
-    description="An instant as RFC 3339 writes it; given out in UTC: 2026-03-17T03:33:00Z.",
-    serialize=shown_instant,
-    parse_value=_parsed(_instant, "an instant with its offset like 2026-03-17T09:03:00+05:30"),
+DATE_TIME: Final = _scalar(
+    "DateTime",
+    _instant,
+    "an instant with its offset like 2026-03-17T09:03:00+05:30",
+    shown_instant,
+    "An instant as RFC 3339 writes it; given out in UTC: 2026-03-17T03:33:00Z.",
 )
-LOCAL_TIME: Final = scalar(
-    name="LocalTime",
-    description="A wall-clock time: 09:03.",
-    serialize=lambda value: value.strftime("%H:%M"),
-    parse_value=_parsed(_local_time, "a wall-clock time like 09:03"),
+LOCAL_TIME: Final = _scalar(
+    "LocalTime",
+    _local_time,
+    "a wall-clock time like 09:03",
+    lambda value: value.strftime("%H:%M"),
+    "A wall-clock time: 09:03.",
 )
-TIME_ZONE: Final = scalar(
-    name="TimeZone",
-    description="A time zone by its IANA name: Asia/Kolkata.",
-    serialize=str,
-    parse_value=_parsed(_time_zone, "an IANA time zone like Asia/Kolkata"),
+TIME_ZONE: Final = _scalar(
+    "TimeZone",
+    _time_zone,
+    "an IANA time zone like Asia/Kolkata",
+    str,
+    "A time zone by its IANA name: Asia/Kolkata.",
 )
 JSON_VALUE: Final = scalar(
     name="JSON", description="Any JSON value.", serialize=lambda value: value, parse_value=lambda value: value

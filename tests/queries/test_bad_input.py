@@ -138,3 +138,26 @@ async def test_no_period_is_endless_for_one_employee(rig: Rig) -> None:
       attendance(period: { range: { from: "2025-01-01", to: "2026-03-01" } }) { id } } }"""
     answer = await rig.execute(query, viewer=await rig.viewer(HR))
     assert answer.message == "period.range: needed at most 400 days, got 425; ask for a shorter range"
+
+
+COUNT = "query($f: AttendanceFilter!) { attendance(filter: $f) { totalCount } }"
+MEANT = {
+    "2026-02-30": "needed a date like 2026-03-17, got '2026-02-30'",
+    5: "needed a date like 2026-03-17, got '5'",
+}
+
+
+@pytest.mark.parametrize("wrong", MEANT)
+async def test_a_value_that_is_none_of_its_scalar_says_where_and_what_was_needed(rig: Rig, wrong: Any) -> None:
+    hr = await rig.viewer(HR)
+    given = await rig.execute(COUNT, {"f": days("2026-02-01", wrong)["filter"]}, hr)
+    assert given.message == f"Variable '$f' has invalid value at .period.range.to: {MEANT[wrong]}"
+    literal = f'"{wrong}"' if isinstance(wrong, str) else wrong
+    query = (
+        f'{{ attendance(filter: {{ period: {{ range: {{ from: "2026-02-01", to: {literal} }} }} }}) {{ totalCount }} }}'
+    )
+    [error] = (await rig.execute(query, None, hr)).errors
+    assert (error["message"], error["locations"]) == (
+        MEANT[wrong],
+        [{"line": 1, "column": query.index(f"to: {literal}") + 5}],
+    )
