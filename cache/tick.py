@@ -19,28 +19,46 @@ class _Flight:
 
     def __init__(self, number: int) -> None:
         self.number = number
-        self.places: dict[str, int] = {}
-        self._waiting: list[asyncio.Future[Answer]] = []
+        self.names: dict[str, None] = {}
+        self._lists: dict[int, Sequence[str]] = {}
+        self._answers: dict[int, Answer] = {}
+        self._waiting: list[asyncio.Future[None]] = []
+        self._run_id = ""
+        self._values: dict[str, bytes | None] = {}
 
-    async def landing(self) -> Answer:
-        """The answer; each reader waits for a future of its own, so that one who gives up takes nobody along."""
-        own: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+    def board(self, names: Sequence[str]) -> "asyncio.Future[None]":
+        """Done when it has landed; for each reader a future of its own: one who gives up takes nobody along.
+
+        A list that is aboard already, as what a kept answer rests on often is, is not gone through again.
+        """
+        if id(names) not in self._lists:
+            self._lists[id(names)] = names
+            for name in names:
+                self.names[name] = None
+        own: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append(own)
-        return await own
+        return own
 
     def land(self, outcome: Answer | CacheUnreachable) -> None:
         """Tell everybody who still waits."""
+        if isinstance(outcome, Answer):
+            self._run_id = outcome.run_id
+            self._values = dict(zip(self.names, outcome.value, strict=True))
         for own in self._waiting:
             if own.done():
                 continue
             if isinstance(outcome, CacheUnreachable):
                 own.set_exception(outcome)
             else:
-                own.set_result(outcome)
+                own.set_result(None)
 
-    def add(self, names: Sequence[str]) -> list[int]:
-        places = self.places
-        return [places.setdefault(name, len(places)) for name in names]
+    def answer(self, names: Sequence[str]) -> Answer:
+        """What was found under a list of names that was aboard."""
+        found = self._answers.get(id(names))
+        if found is None:
+            values = self._values
+            found = self._answers[id(names)] = Answer(self._run_id, [values[name] for name in names])
+        return found
 
 
 class TickReader:
@@ -59,19 +77,18 @@ class TickReader:
     async def read(self, names: Sequence[str]) -> Answer:
         """The values of `names`; raises CacheUnreachable."""
         flight = self._boarding
-        if flight is None or len(flight.places) > MOST_NAMES:
+        if flight is None or len(flight.names) > MOST_NAMES:
             flight = self._new_flight()
-        places = flight.add(names)
+        landing = flight.board(names)
         record_redis(flight.number)
         with RoundTrip("MGET", flight.number):
-            run_id, values = await flight.landing()
-        return Answer(run_id, [values[place] for place in places])
+            await landing
+        return flight.answer(names)
 
     def _new_flight(self) -> _Flight:
-        loop = asyncio.get_running_loop()
         flight = self._boarding = _Flight(next(self._numbers))
-        # two turns: batches that were dispatched together start up to one turn apart
-        loop.call_soon(loop.call_soon, self._ready, flight)
+        # it leaves in the second turn from now: batches that were dispatched together start up to one turn apart
+        asyncio.get_running_loop().call_soon(self._ready, flight)
         return flight
 
     def _ready(self, flight: _Flight) -> None:
@@ -80,10 +97,7 @@ class TickReader:
 
     def _depart(self) -> None:
         while self._waiting and len(self._under_way) < MOST_UNDER_WAY:
-            flight = self._waiting.popleft()
-            if self._boarding is flight:
-                self._boarding = None
-            task = asyncio.get_running_loop().create_task(self._send(flight))
+            task = asyncio.get_running_loop().create_task(self._send(self._waiting.popleft()))
             self._under_way.add(task)
             task.add_done_callback(self._landed)
 
@@ -92,8 +106,10 @@ class TickReader:
         self._depart()
 
     async def _send(self, flight: _Flight) -> None:
+        if self._boarding is flight:
+            self._boarding = None
         try:
-            answer = await self._server.mget(list(flight.places))
+            answer = await self._server.mget(list(flight.names))
         except BaseException as error:
             known = error if isinstance(error, CacheUnreachable) else None
             flight.land(known or CacheUnreachable(f"the MGET was given up: {error!r}"))

@@ -1,6 +1,6 @@
 """Times round trips to Redis, for the ledger and the trace of the request that waits for them."""
 
-import time
+from time import perf_counter
 from typing import TypeVar
 
 from telemetry.ledger import Ledger, current_ledger
@@ -19,12 +19,13 @@ class RoundTrip:
         self._flight = flight
 
     def __enter__(self) -> None:
-        self._began_s = time.perf_counter()
-        self._ledger = _unless_aboard(current_ledger.get(), self._flight)
-        self._span = _unless_aboard(current_span.get(), self._flight)
+        self._began_s = perf_counter()
+        ledger, span = current_ledger.get(), current_span.get()
+        self._ledger = ledger and _unless_aboard(ledger, self._flight)
+        self._span = span and _unless_aboard(span, self._flight)
 
     def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
-        seconds = time.perf_counter() - self._began_s
+        seconds = perf_counter() - self._began_s
         if self._ledger is not None:
             self._ledger.redis += 1
             self._ledger.redis_s += seconds
@@ -35,8 +36,8 @@ class RoundTrip:
             note_client_call(f"redis {self._command}", seconds, error is not None, facts)
 
 
-def _unless_aboard(found: A | None, flight: int) -> A | None:
-    if found is None or (flight and found.last_flight == flight):
+def _unless_aboard(found: A, flight: int) -> A | None:
+    if flight and found.last_flight == flight:
         return None
     found.last_flight = flight or found.last_flight
     return found

@@ -9,7 +9,6 @@ docs/explain/response-cache.md says why that is safe.
 import hashlib
 from collections import OrderedDict
 from collections.abc import Callable
-from contextlib import suppress
 from datetime import datetime
 from typing import Final, Literal
 
@@ -24,7 +23,7 @@ from resolvers.context import Context
 from telemetry.counters import count
 from telemetry.ledger import note_viewer
 from web.answers import Answer
-from web.viewers import class_of
+from web.viewers import NOBODY, class_of
 
 MOST_OPERATIONS: Final = 50_000
 MOST_VIEWERS: Final = 10_000
@@ -46,6 +45,15 @@ class KnownViewer(msgspec.Struct, frozen=True, eq=False):
     valid_until: datetime | None
     fence: bytes
     stamps: dict[str, bytes]
+    of_class: str
+    facts: dict[tuple[str, ...], tuple[object, ...] | None] = {}
+    """The values of those that were asked for, by their names."""
+
+    def values_of(self, facts: tuple[str, ...]) -> tuple[object, ...] | None:
+        """The values of facts, as part of a key."""
+        if (found := self.facts.get(facts)) is None:
+            found = self.facts[facts] = facts_of(self.viewer, facts)
+        return found
 
 
 class KeptAnswer(msgspec.Struct, frozen=True):
@@ -108,7 +116,7 @@ class ResponseCache:
         if facts is None or (user_id is not None and (known is None or not self._admits(known, token_epoch))):
             return "miss"
         self._facts_by_operation.move_to_end(operation)
-        key = (operation, facts, facts_of(known.viewer if known else None, facts))
+        key = (operation, facts, known.values_of(facts) if known else None)
         kept = self._answers.get(key)
         if kept is None:
             return "miss"
@@ -118,7 +126,7 @@ class ResponseCache:
         foundation = self._foundation(kept, known)
         if foundation is not None and await self._cache.stands(foundation):
             self._used(key, user_id)
-            of_class = class_of(known.viewer if known else None)
+            of_class = known.of_class if known else NOBODY
             count("answer_hits", of_class)
             note_viewer(of_class)
             return kept
@@ -161,7 +169,7 @@ class ResponseCache:
             self._viewers.pop(viewer.user_id, None)
             return
         self._viewers[viewer.user_id] = KnownViewer(
-            viewer, token_epoch, valid_until, dependencies.fence, dict(dependencies.stamps)
+            viewer, token_epoch, valid_until, dependencies.fence, dict(dependencies.stamps), class_of(viewer)
         )
         self._viewers.move_to_end(viewer.user_id)
         if len(self._viewers) > MOST_VIEWERS:
@@ -214,10 +222,10 @@ class ResponseCache:
 
     def _used(self, key: AnswerKey, user_id: int | None) -> None:
         """Both may have left while the stamps were looked at."""
-        with suppress(KeyError):
+        if key in self._answers:
             self._answers.move_to_end(key)
-            if user_id is not None:
-                self._viewers.move_to_end(user_id)
+        if user_id is not None and user_id in self._viewers:
+            self._viewers.move_to_end(user_id)
         count("responses", "hit")
 
     def _forget(self, key: AnswerKey, kept: KeptAnswer | None) -> None:

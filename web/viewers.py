@@ -23,10 +23,13 @@ CLASSES: Final = (
 )
 
 
+NOBODY: Final = "nobody"
+
+
 def class_of(viewer: Viewer | None) -> str:
     """A viewer's class in figures: the first of the roles in this order, or nobody."""
     roles = viewer.roles if viewer else ()
-    return next((role.value for role in CLASSES if role in roles), "nobody")
+    return next((role.value for role in CLASSES if role in roles), NOBODY)
 
 
 class ViewerNow(msgspec.Struct, frozen=True):
