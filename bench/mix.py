@@ -1,14 +1,16 @@
 """The mixed workload, counted: 95 % reads whose keys are Zipf-distributed, 5 % writes, one after the other.
 
-python -m bench.mix EMPLOYEES TODAY STEPS; the whole application runs in this process. The first half warms up and is
-not counted. Afterwards, with whole answers kept, the look at stamps and rights is timed, AT_ONCE at once.
+python -m bench.mix EMPLOYEES TODAY STEPS [WORKERS]; the whole application runs in this process, once for each worker,
+and chance sends each request to one of them. The first half warms up and is not counted. Afterwards, with whole answers
+kept, the look at stamps and rights is timed, AT_ONCE at once.
 """
 
 import asyncio
 import random
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
 
@@ -75,11 +77,17 @@ class Step(msgspec.Struct, frozen=True):
 
 
 class Tally(msgspec.Struct):
-    """What the counted half made the layers do; statements of reads and of writes apart."""
+    """What the counted half made the layers do; statements of reads and of writes apart.
+
+    Of the reads some were sent from an answer that the worker had kept, some from one that another worker shared.
+    `read_us` is the processor time of all reads together, the client's and the storing afterwards included.
+    """
 
     reads: int = 0
     writes: int = 0
     kept: int = 0
+    shared: int = 0
+    read_us: float = 0.0
     keys: int = 0
     hits: int = 0
     read_statements: int = 0
@@ -109,27 +117,44 @@ def steps(employees: int, today: date, number: int) -> Iterator[Step]:
             yield Step(TODAY, {})
 
 
-async def tallied(client: httpx2.AsyncClient, workload: list[Step]) -> Tally:
+class Worker(msgspec.Struct, frozen=True):
+    """The application as one worker has it, and a client of it alone."""
+
+    resources: Resources
+    client: httpx2.AsyncClient
+
+    async def post(self, step: Step) -> httpx2.Response:
+        """Send a step; what it stores is stored then."""
+        answer = await self.client.post("/graphql", content=step.body, headers={"content-type": "application/json"})
+        await self.resources.cache.settle()
+        return answer
+
+
+async def tallied(workers: Sequence[Worker], workload: list[Step]) -> Tally:
     """Do all of it; counts the second half."""
-    tally = Tally()
+    tally, drawn = Tally(), random.Random(SEED)  # noqa: S311
     for number, step in enumerate(workload):
+        worker, started_s = drawn.choice(workers), time.process_time()
         with recording() as made:
-            answer = await client.post("/graphql", content=step.body, headers={"content-type": "application/json"})
+            answer = await worker.post(step)
+        took_us = (time.process_time() - started_s) * 1e6
         if answer.status_code != 200 or "errors" in answer.json():
             raise BenchFailed(f"{step.query.strip().partition('(')[0]}: {answer.text[:300]}")
         if number >= len(workload) // 2:
-            _add(tally, step, answer, made)
+            _add(tally, step, answer, made, took_us)
     return tally
 
 
-def _add(tally: Tally, step: Step, answer: httpx2.Response, made: Recording) -> None:
+def _add(tally: Tally, step: Step, answer: httpx2.Response, made: Recording, took_us: float) -> None:
     if step.writes:
         tally.writes += 1
         tally.write_statements += len(made.sql)
         tally.refused += '"userErrors":[{' in answer.text
         return
     tally.reads += 1
-    tally.kept += answer.headers.get("cache-status", "").endswith("; hit")
+    tally.read_us += took_us
+    tally.kept += answer.headers.get("cache-status", "") == "rollcall; hit"
+    tally.shared += answer.headers.get("cache-status", "") == "rollcall; hit; detail=shared"
     tally.keys += sum(keys for _, keys, _ in made.batches)
     tally.hits += sum(hits for _, _, hits in made.batches)
     tally.read_statements += len(made.sql)
@@ -157,10 +182,9 @@ async def _us(work: Callable[[], Awaitable[None]]) -> float:
     return (time.process_time() - started_s) / CHECKS * 1e6
 
 
-async def main(employees: int, today: date, number: int) -> Tally:
-    """Run the workload with the settings of the environment."""
-    collect_garbage_rarely()  # as the workers do
-    settings = Settings.from_environment()
+@asynccontextmanager
+async def opened(settings: Settings) -> AsyncIterator[Worker]:
+    """A worker that serves."""
     resources = Resources(settings)
     app = application(settings, resources)
     transport = httpx2.ASGITransport(app=app)
@@ -168,19 +192,30 @@ async def main(employees: int, today: date, number: int) -> Tally:
         app.router.lifespan_context(app),
         httpx2.AsyncClient(transport=transport, base_url="http://localhost") as client,
     ):
+        yield Worker(resources, client)
+
+
+async def main(employees: int, today: date, number: int, workers: int = 1) -> Tally:
+    """Run the workload with the settings of the environment."""
+    collect_garbage_rarely()  # as the workers do
+    settings = Settings.from_environment()
+    async with AsyncExitStack() as stack:
+        serving = [await stack.enter_async_context(opened(settings)) for _ in range(workers)]
         form = {"grant_type": "password", "username": BENCH_USER, "password": DEMO_PASSWORD}
-        token = (await client.post("/auth/token", data=form)).raise_for_status().json()["access_token"]
-        client.headers["authorization"] = f"Bearer {token}"
+        token = (await serving[0].client.post("/auth/token", data=form)).raise_for_status().json()["access_token"]
+        for worker in serving:
+            worker.client.headers["authorization"] = f"Bearer {token}"
         workload = list(steps(employees, today, number))
-        tally = await tallied(client, workload)
+        tally = await tallied(serving, workload)
         if settings.cache.enabled and settings.cache.response_bytes:
             asked = next(step for step in workload if step.query == ONE_EMPLOYEE)
-            await client.post("/graphql", content=asked.body, headers={"content-type": "application/json"})
+            await serving[0].post(asked)
             user_id = open_tokens(settings).verify_access(token, datetime.now(UTC)).user_id
-            tally.check_us = await check_us(resources._responses, asked, user_id)
+            tally.check_us = await check_us(serving[0].resources._responses, asked, user_id)
         return tally
 
 
 if __name__ == "__main__":
-    found = asyncio.run(main(int(sys.argv[1]), date.fromisoformat(sys.argv[2]), int(sys.argv[3])))
+    size, day, *amounts = sys.argv[1:]
+    found = asyncio.run(main(int(size), date.fromisoformat(day), *map(int, amounts)))
     sys.stdout.write(msgspec.json.encode(found).decode() + "\n")

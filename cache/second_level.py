@@ -189,6 +189,12 @@ class SecondLevelCache:
         """The same of stamps that are asked about once."""
         return await self.stands(self.foundation(fence, stamps))
 
+    async def as_stored(self, names: Sequence[str]) -> list[bytes | None]:
+        """Entries by name, unchecked; raises CacheUnreachable."""
+        if self._tick is None:
+            return [None] * len(names)
+        return list((await self._tick.read([self.entry_prefix + name for name in names])).value)
+
     async def newest(self) -> Position | None:
         """The newest position of PostgreSQL that the stamps know of, None when that is not known for certain."""
         if self._tick is None:

@@ -50,7 +50,14 @@ COUNTERS: Final = {
     "db_pool_timeouts": ("", "Requests that found no free connection to PostgreSQL in time."),
     "request_error_codes": ("code", "Errors in GraphQL answers."),
     "request_disconnects": ("", "Requests whose client left before the answer."),
-    "responses": ("outcome", "Whole answers: hit (sent from the cache), stored, or why not."),
+    "responses": (
+        "outcome",
+        "Whole answers: hit (kept by the worker), shared (made by another worker), stored, or why not.",
+    ),
+    "shared_answers": (
+        "outcome",
+        "Whole answers in Redis, where all workers find them: hit, miss (executed then), stored, large (not stored).",
+    ),
     "answer_hits": ("viewer", "Queries answered whole from the cache, by the first role of their viewer."),
     "answer_misses": ("viewer", "Queries that were executed, by the first role of their viewer."),
     "sql_statements": ("statement", "Statements sent to PostgreSQL."),

@@ -174,9 +174,9 @@ def warm(
     dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
-    """Execute the queries that are asked most, so that Redis has their rows; exits 1 when nothing could be stored.
+    """Execute the queries that are asked most, so that Redis has their answers; exits 1 when nothing could be stored.
 
-    Each with the rights that its user has now. Whole answers stay with the workers: CACHE_WARM warms those.
+    Each with the rights that its user has now. Their rows are stored as well.
     """
     found = run(lambda settings: warmed(settings, most, dry_run=dry_run))
     if as_json:

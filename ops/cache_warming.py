@@ -9,6 +9,7 @@ from telemetry.clock import utc_now
 from telemetry.counters import counters
 from web.response_cache import ResponseCache
 from web.settings import Settings
+from web.shared_answers import SharedAnswers
 from web.stores import open_database
 from web.warming import Warming
 
@@ -20,7 +21,7 @@ async def warmed(settings: Settings, most: int, *, dry_run: bool) -> Mapping[str
     async with opened(settings) as cache:
         database = open_database(settings)
         responses = ResponseCache(cache, settings.cache.response_bytes, utc_now)
-        warming = Warming(database, cache, responses, utc_now)
+        warming = Warming(database, cache, responses, SharedAnswers(cache, responses, utc_now), utc_now)
         try:
             usable = await warming.usable()
             if dry_run:

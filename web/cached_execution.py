@@ -19,6 +19,7 @@ from web.execution import Execution, PreparedOperation
 from web.popular import Popular
 from web.response_cache import KeptAnswer, Miss, ResponseCache
 from web.shadow_answers import ShadowAnswers
+from web.shared_answers import Look, SharedAnswers
 
 if TYPE_CHECKING:
     from starlette.datastructures import Headers
@@ -39,15 +40,23 @@ class Asked(msgspec.Struct, frozen=True):
     media_type: str
     miss: Miss
     explains: bool
+    execution: Execution
+    user_id: int | None = None
 
 
 class CachedExecution:
     """The response cache before the execution of queries."""
 
     def __init__(
-        self, responses: ResponseCache, authenticator: Authenticator, shadow: ShadowAnswers, popular: Popular
+        self,
+        responses: ResponseCache,
+        shared: SharedAnswers,
+        authenticator: Authenticator,
+        shadow: ShadowAnswers,
+        popular: Popular,
     ) -> None:
         self._responses = responses
+        self._shared = shared
         self._authenticator = authenticator
         self._shadow = shadow
         self._popular = popular
@@ -63,19 +72,22 @@ class CachedExecution:
         """A kept answer that is still right, without anything else being looked up."""
         operation = prepared.key
         if is_wanted(headers):
-            return Asked(operation, headers, method, prepared, media_type, "miss", explains=True)
+            return Asked(operation, headers, method, prepared, media_type, "miss", True, execution)
         user_id, found = await self._at_once(operation, headers)
         if isinstance(found, KeptAnswer):
             self._shadow.consider(found, user_id, prepared, execution, media_type)
             self._note(operation, user_id, prepared, media_type)
             return self._shown(found, prepared, headers, method, "hit")
-        return Asked(operation, headers, method, prepared, media_type, found, explains=False)
+        return Asked(operation, headers, method, prepared, media_type, found, False, execution, user_id)
 
     async def answer(self, asked: Asked, make_context: MakeContext, execute: Execute) -> Answer:
         """What is kept for others of the viewer's class, or what `execute` gives, which is then kept if it may be."""
-        with recording() if asked.explains else nullcontext() as made:
+        with (
+            recording() if asked.explains else nullcontext() as made,
+            self._shared.looking(asked.prepared, asked.user_id) as look,
+        ):
             context = await make_context()
-            outcome = await self._outcome(asked, context, execute)
+            outcome = await self._outcome(asked, look, context, execute)
         if outcome.kept is not None and isinstance(context, Context) and context.viewer is not None:
             self._note(asked.operation, context.viewer.user_id, asked.prepared, asked.media_type)
         if made is not None and isinstance(context, Context) and may_see(context):
@@ -110,7 +122,7 @@ class CachedExecution:
             return None, "miss"
         return claims.user_id, await self._responses.fresh(operation, claims.user_id, claims.token_epoch)
 
-    async def _outcome(self, asked: Asked, context: object, execute: Execute) -> Outcome:
+    async def _outcome(self, asked: Asked, look: Look, context: object, execute: Execute) -> Outcome:
         if not isinstance(context, Context):
             return Outcome(await execute(context), None, "fwd=bypass; detail=other")
         miss = asked.miss
@@ -119,8 +131,14 @@ class CachedExecution:
             if isinstance(found, KeptAnswer):
                 return Outcome(found.answer, found, "hit")
             miss = miss if found == "miss" else found
+            shared = await self._shared.find(look, context.viewer.user_id)
+            if shared is not None:
+                self._shadow.consider(shared, context.viewer.user_id, asked.prepared, asked.execution, asked.media_type)
+                return Outcome(shared.answer, shared, "hit; detail=shared")
         answer = await execute(context)
         kept, reason = self._responses.keep(asked.operation, context, answer)
+        if kept is not None:
+            self._shared.store_later(look, context, kept)
         return Outcome(answer, kept, f"fwd={miss}; stored" if kept else f"fwd=bypass; detail={reason}")
 
 

@@ -33,6 +33,7 @@ from web.response_cache import ResponseCache
 from web.running import running
 from web.settings import Settings
 from web.shadow_answers import ShadowAnswers
+from web.shared_answers import SharedAnswers
 from web.signing_key import load_signing_key
 from web.statement_recording import statements_recorded
 from web.stores import open_cache, open_database
@@ -67,8 +68,11 @@ class Resources:
         self._responses = ResponseCache(self.cache, settings.cache.response_bytes, clock)
         self.popular = Popular()
         shadow_answers = ShadowAnswers(self.shadow, self._responses, self.database, clock)
-        self.cached_execution = CachedExecution(self._responses, self._authenticator, shadow_answers, self.popular)
-        self._warming = Warming(self.database, self.cache, self._responses, clock)
+        shared = SharedAnswers(self.cache, self._responses, clock)
+        self.cached_execution = CachedExecution(
+            self._responses, shared, self._authenticator, shadow_answers, self.popular
+        )
+        self._warming = Warming(self.database, self.cache, self._responses, shared, clock)
         self._most_warmed = settings.cache.warm
         self._throttle = Throttle(window=settings.auth.sign_in_window)
         self._failures = settings.auth.sign_in_attempts

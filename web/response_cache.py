@@ -8,7 +8,7 @@ docs/explain/response-cache.md says why that is safe.
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Final, Literal
 
@@ -93,6 +93,11 @@ class ResponseCache:
     def __len__(self) -> int:
         return len(self._answers)
 
+    @property
+    def keeps(self) -> bool:
+        """Whether any answer may be kept."""
+        return self._most_bytes > 0
+
     async def newest(self) -> Position | None:
         """The newest position of PostgreSQL that the stamps know of."""
         return await self._cache.newest()
@@ -103,7 +108,7 @@ class ResponseCache:
 
     def answer_key(self, operation: bytes, user_id: int) -> AnswerKey | None:
         """What all viewers have in common who share the answer with this one; None while that is not known."""
-        facts, known = self._facts_by_operation.get(operation), self._known(user_id)
+        facts, known = self._facts_by_operation.get(operation), self.known(user_id)
         return None if facts is None or known is None else (operation, facts, facts_of(known.viewer, facts))
 
     async def fresh(self, operation: bytes, user_id: int | None, token_epoch: int | None = None) -> KeptAnswer | Miss:
@@ -112,7 +117,7 @@ class ResponseCache:
         Without `token_epoch` the caller has just made sure that the viewer's token is good.
         """
         facts = self._facts_by_operation.get(operation)
-        known = self._known(user_id)
+        known = self.known(user_id)
         if facts is None or (user_id is not None and (known is None or not self._admits(known, token_epoch))):
             return "miss"
         self._facts_by_operation.move_to_end(operation)
@@ -146,7 +151,7 @@ class ResponseCache:
 
     def rests_on(self, kept: KeptAnswer, user_id: int | None) -> dict[str, bytes] | None:
         """The stamps of an answer and of the rights of the viewer it was sent to; None when not of one moment."""
-        known = self._known(user_id)
+        known = self.known(user_id)
         return _together(kept, known) if known is not None or user_id is None else None
 
     def age_s(self, kept: KeptAnswer, most_s: int) -> int:
@@ -157,10 +162,11 @@ class ResponseCache:
 
     def is_over(self, kept: KeptAnswer, user_id: int | None) -> bool:
         """Whether time alone has changed what this viewer would be answered."""
-        known = self._known(user_id)
+        known = self.known(user_id)
         return self._is_over(kept.valid_until) or (known is not None and self._is_over(known.valid_until))
 
-    def _known(self, user_id: int | None) -> KnownViewer | None:
+    def known(self, user_id: int | None) -> KnownViewer | None:
+        """The viewer that a user was when last looked up."""
         return self._viewers.get(user_id) if user_id is not None else None
 
     def know(self, viewer: Viewer, token_epoch: int, valid_until: datetime | None, dependencies: Dependencies) -> None:
@@ -188,13 +194,34 @@ class ResponseCache:
         facts = self._learned(operation, context.watched.consulted if context.watched else set())
         key = (operation, facts, facts_of(context.viewer, facts))
         kept = msgspec.structs.replace(kept, etag=_etag(key, answer))
+        self._put(key, kept)
+        count("responses", "stored")
+        return kept, "stored"
+
+    async def admits(self, operation: bytes, consulted: Iterable[str], kept: KeptAnswer, known: KnownViewer) -> bool:
+        """Keep an answer of another worker as if it had been made here, if everything that a hit rests on stands.
+
+        Making it looked at the facts `consulted` only, and they were what they are of the known viewer, who has just
+        been looked up.
+        """
+        if self._is_over(kept.valid_until) or not self._admits(known, None):
+            return False
+        foundation = self._foundation(kept, known)
+        if foundation is None or not await self._cache.stands(foundation):
+            return False
+        facts = self._learned(operation, set(consulted))
+        if not self._is_large(kept):
+            self._put((operation, facts, facts_of(known.viewer, facts)), kept)
+        count("answer_hits", class_of(known.viewer))
+        count("responses", "shared")
+        return True
+
+    def _put(self, key: AnswerKey, kept: KeptAnswer) -> None:
         self._forget(key, self._answers.get(key))
         self._answers[key] = kept
         self.bytes += kept.size_bytes
         while self.bytes > self._most_bytes:
             self._forget(*next(iter(self._answers.items())))
-        count("responses", "stored")
-        return kept, "stored"
 
     def _reason_not_to(self, kept: KeptAnswer, *, storable: bool) -> str | None:
         if kept.answer.status != 200 or kept.answer.error_codes:
@@ -203,7 +230,10 @@ class ResponseCache:
             return "unstamped"
         if self._is_over(kept.valid_until):
             return "live"
-        return "large" if kept.size_bytes > self._most_bytes // LARGEST_SHARE else None
+        return "large" if self._is_large(kept) else None
+
+    def _is_large(self, kept: KeptAnswer) -> bool:
+        return kept.size_bytes > self._most_bytes // LARGEST_SHARE
 
     def _learned(self, operation: bytes, consulted: set[str]) -> tuple[str, ...]:
         """The facts that executions of the operation have looked at so far, this one among them."""

@@ -21,6 +21,7 @@ from telemetry.counters import count
 from web.execution import Execution, PreparedOperation
 from web.graphql_request import GraphQLRequest
 from web.response_cache import ResponseCache
+from web.shared_answers import SharedAnswers
 from web.viewers import viewer_from
 
 PAUSE: Final = timedelta(milliseconds=250)
@@ -33,14 +34,20 @@ log = structlog.get_logger("rollcall.warming")
 
 
 class Warming:
-    """Fills the second-level cache and, in a worker, its whole answers."""
+    """Fills the second-level cache and the whole answers, those of the worker and those that all share."""
 
     def __init__(
-        self, database: Database, cache: SecondLevelCache, responses: ResponseCache, clock: Callable[[], datetime]
+        self,
+        database: Database,
+        cache: SecondLevelCache,
+        responses: ResponseCache,
+        shared: SharedAnswers,
+        clock: Callable[[], datetime],
     ) -> None:
         self._database = database
         self._cache = cache
         self._responses = responses
+        self._shared = shared
         self._clock = clock
 
     async def warm(self, execution: Execution, most: int) -> Counter[str]:
@@ -95,8 +102,12 @@ class Warming:
         if known is None:
             return "gone"
         self._responses.know(known.viewer, known.token_epoch, known.valid_until, loaders.dependencies)
+        with self._shared.looking(prepared, None) as look:
+            if await self._shared.find(look, asked.user_id):
+                return "warmed"
         context = Context(self._database, self._cache, known.viewer, request_id="warming", clock=self._clock)
         answer = await execution.run(prepared, context, asked.media_type, "warming")
-        key = prepared.key
-        kept, _ = self._responses.keep(key, context, answer)
+        kept, _ = self._responses.keep(prepared.key, context, answer)
+        if kept is not None:
+            self._shared.store_later(look, context, kept)
         return "warmed" if kept else "not_kept"

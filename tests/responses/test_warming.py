@@ -8,6 +8,7 @@ import pytest
 from db.frequent_operations import MOST_KEPT, FrequentOperation, add, frequent
 from domain.ids import UserId
 from schema.root import api
+from telemetry.clock import utc_now
 from tests.kit.clock import Clock
 from tests.kit.databases import Databases
 from tests.kit.round_trips import round_trips
@@ -129,7 +130,8 @@ async def test_the_command_fills_an_empty_redis(fresh_service: Service, database
     result = await rollcall_beside("cache", "warm", "--json", **given)
     found = answered(result)
     assert (result.exit_code, found["outcomes"]) == (0, {"warmed": 3}) and found["fills"] > 3
+    service.clock.now = utc_now()  # that of the command
     with round_trips(sql=0, redis=4):
-        await service.ask(PEOPLE, HR, {"first": 5})
+        assert status(await service.ask(PEOPLE, HR, {"first": 5})) == "hit; detail=shared"
     result = await rollcall_beside("cache", "warm", **{**given, "CACHE_PREFIX": "nobody-drains"})
     assert (result.exit_code, result.stderr) == (1, "the cache is not usable: rollcall cache health says why\n")
