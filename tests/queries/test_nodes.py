@@ -117,3 +117,20 @@ async def test_nobody_sees_anything_without_signing_in(rig: Rig) -> None:
     for query, variables in ((NODE, {"id": encode_id("Shift", 1)}), (NODES, {"ids": []}), ("{ shifts { id } }", {})):
         answer = await rig.execute(query, variables)
         assert (answer.code, answer.data or {"node": None}) == ("UNAUTHENTICATED", {"node": None})
+
+
+async def test_the_ids_of_rows_under_a_pseudonym_look_up_nothing(rig: Rig) -> None:
+    """Asking for one is a group of one: listed, unknown and out of reach look alike."""
+    listed = """{ employees { nodes { id } }
+      attendance(filter: { period: { range: { from: "2026-03-16", to: "2026-03-16" } } }) {
+        nodes { id punches { id } } } }"""
+    analyst = await rig.viewer(ANALYST)
+    found = await rig.data(listed, viewer=analyst, repeats={"employee_by_id": 2})
+    people = [row["id"] for row in found["employees"]["nodes"]]
+    days = [row["id"] for row in found["attendance"]["nodes"]]
+    punches = [punch["id"] for row in found["attendance"]["nodes"] for punch in row["punches"]]
+    assert min(len(people), len(days), len(punches)) >= 5
+    unknown = [encode_id("Employee", 404), encode_id("AttendanceDay", "404:2026-03-16"), encode_id("Punch", 404)]
+    ids = [*people, *days, *punches, *unknown]
+    looked_up = await rig.data("query($ids: [ID!]!) { nodes(ids: $ids) { id } }", {"ids": ids}, analyst)
+    assert looked_up["nodes"] == [None] * len(ids)
