@@ -5,19 +5,22 @@ head with WHOLE comes the one message with the body; both leave together, in the
 """
 
 from functools import lru_cache
-from itertools import chain
 from time import time
 from typing import Any
 
 import h11
 from h11._headers import Headers, normalize_and_validate
+from hypercorn.config import Config
 from hypercorn.events import RawData
 from hypercorn.protocol.events import StreamClosed
 from hypercorn.protocol.h11 import H11Protocol
 from hypercorn.protocol.http_stream import ASGIHTTPState, HTTPStream
-from hypercorn.utils import build_and_validate_headers, suppress_body
+from hypercorn.utils import suppress_body
 
+from cluster.outgoing import AT_ONCE
 from web.responses import WHOLE
+
+Line = tuple[bytes, bytes, bytes]
 
 
 class WholeAnswer:
@@ -67,7 +70,8 @@ class WholeH11Protocol(H11Protocol):
             await super().stream_send(event)
 
     async def _send_whole(self, answer: WholeAnswer) -> None:
-        lines = [_line(name, value) for name, value in chain(answer.headers, self.config.response_headers("h11"))]
+        lines = [_line(name, value) for name, value in answer.headers]
+        lines += _lines_of_server(self.config, int(time()))
         if self.keep_alive_requests >= self.config.keep_alive_max_requests:
             lines.append(_line(b"connection", b"close"))
         send = self.connection.send
@@ -79,11 +83,19 @@ class WholeH11Protocol(H11Protocol):
             if self.connection.their_state != h11.ERROR:
                 raise
         else:
-            await self.send(RawData(b"".join((head, body, end))))
+            parts = [b"".join((head, body, end))] if len(body) < AT_ONCE else [head, body, end]
+            for data in parts:
+                await self.send(RawData(data))
 
 
 @lru_cache(maxsize=4096)
-def _line(name: bytes, value: bytes) -> tuple[bytes, bytes, bytes]:
-    """A line of a head as h11 keeps it, checked as hypercorn and h11 check it; most are the same again and again."""
-    [line] = normalize_and_validate(build_and_validate_headers([(name, value)]))._full_items
+def _line(name: bytes, value: bytes) -> Line:
+    """A line of a head, checked and as h11 keeps it; most are the same again and again."""
+    [line] = normalize_and_validate([(name.strip(), value.strip())])._full_items
     return line
+
+
+@lru_cache(maxsize=1)
+def _lines_of_server(config: Config, second: int) -> list[Line]:  # noqa: ARG001
+    """What hypercorn itself says in every head of this second: its date."""
+    return [_line(name, value) for name, value in config.response_headers("h11")]
