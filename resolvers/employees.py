@@ -7,6 +7,7 @@ import strawberry
 
 from db.dashboard import PresenceKey
 from db.day_pages import DaysOfEmployeeKey
+from db.employees import EmployeeFilter as EmployeeRows
 from db.employees import EmployeePageKey
 from db.punches import PlanRow, PunchesKey, PunchKey, ScheduleKey
 from db.rows import DayRow, DepartmentRow, EmployeeRow, LocationRow, PunchRow, ShiftRow
@@ -72,11 +73,19 @@ async def employees(
     """The employees whom the viewer may see."""
     context, viewer = info.context, info.context.require_viewer()
     orders = given(order_by)
-    rows = await people_in_groups(context, await employee_filter(context, filter, tells_names(orders, NAMING)))
+    asked = await employee_filter(context, filter, tells_names(orders, NAMING))
+
+    def key_of(rows: EmployeeRows) -> EmployeePageKey:
+        order = order_of(orders) or default_order(viewer, rows.reach)
+        return EmployeePageKey(rows, order, window_of(order, len(order) + 1, first, after, last, before))
+
+    async def on_page() -> int:
+        return len((await context.must(employee_pages, key_of(asked))).edges)
+
+    rows = await people_in_groups(context, asked, on_page)
     refuse_nobody(viewer, rows.reach, "employees")
-    order = order_of(orders) or default_order(viewer, rows.reach)
-    window = window_of(order, len(order) + 1, first, after, last, before)
-    page = await context.must(employee_pages, EmployeePageKey(rows, order, window))
+    key = key_of(rows)
+    page, order, window = await context.must(employee_pages, key), key.order, key.window
     return connection(
         page, window, order, lambda: context.load(employee_counts, rows), shown=lambda row: shown(viewer, row)
     )

@@ -41,13 +41,19 @@ async def days_in_groups(context: Context, days: DayFilter) -> DayFilter:
     return await in_groups(context.require_viewer(), days, heads)
 
 
-async def people_in_groups(context: Context, people: EmployeeFilter) -> EmployeeFilter:
-    """Employees whose rows the viewer may see and count."""
+async def people_in_groups(
+    context: Context, people: EmployeeFilter, on_page: Callable[[], Awaitable[int]] | None = None
+) -> EmployeeFilter:
+    """Employees whose rows the viewer may see and count; a group that is `on_page` already need not be counted."""
+    viewer = context.require_viewer()
 
     async def heads(filter_: EmployeeFilter) -> int:
         return await context.load(employee_counts, filter_) or 0
 
-    return await in_groups(context.require_viewer(), people, heads)
+    nobody_named = viewer.needs_groups and viewer.identified == NOBODY
+    if on_page is not None and nobody_named and people.reach != NOBODY and not is_small(await on_page()):
+        return people
+    return await in_groups(viewer, people, heads)
 
 
 async def below_in_groups(context: Context, key: EmployeesBelowKey) -> EmployeesBelowKey:
