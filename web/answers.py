@@ -16,7 +16,7 @@ from graphql import GraphQLError
 
 from domain.errors import ClientError, RollcallError, Unavailable, UserProblem
 from web.negotiation import GRAPHQL_RESPONSE
-from web.responses import internal_error_message
+from web.responses import Line, internal_error_message
 
 FormattedError = dict[str, Any]
 
@@ -34,6 +34,8 @@ class Answer(msgspec.Struct, frozen=True):
     body: bytes
     headers: dict[str, str] = {}
     error_codes: tuple[str, ...] = ()
+    lines: tuple[Line, ...] | None = None
+    """All headers as they are sent, where that is known before; then `headers` does not count."""
 
 
 def formatted(error: GraphQLError, code: str, message: str | None = None, **extensions: object) -> FormattedError:

@@ -5,6 +5,7 @@
 
 from collections.abc import Awaitable, Callable
 from contextlib import nullcontext
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -18,6 +19,7 @@ from web.cache_report import Outcome, is_wanted, may_see, with_report
 from web.execution import Execution, PreparedOperation
 from web.popular import Popular
 from web.response_cache import KeptAnswer, Miss, ResponseCache
+from web.responses import Line, header_lines
 from web.shadow_answers import ShadowAnswers
 from web.shared_answers import Look, SharedAnswers
 
@@ -25,7 +27,6 @@ if TYPE_CHECKING:
     from starlette.datastructures import Headers
 
 CACHE_NAME: Final = "rollcall"
-KEPT_HEADERS: Final = {"Cache-Control": "private, no-cache", "Vary": "Accept, Authorization"}
 MakeContext = Callable[[], Awaitable[object]]
 Execute = Callable[[object], Awaitable[Answer]]
 
@@ -105,12 +106,11 @@ class CachedExecution:
     def _shown(
         self, kept: KeptAnswer, prepared: PreparedOperation, headers: "Headers", method: str, status: str
     ) -> Answer:
-        shown = {**KEPT_HEADERS, "ETag": kept.etag, "Cache-Status": f"{CACHE_NAME}; {status}"}
-        if age_s := self._responses.age_s(kept, prepared.operation.max_age_s):
-            shown["Cache-Control"] = f"private, max-age={age_s}"
+        own, age_s = tuple(kept.answer.headers.items()), self._responses.age_s(kept, prepared.operation.max_age_s)
+        lines = _lines(own, kept.etag, status, age_s)
         if method in ("GET", "HEAD") and _brings_back(headers, kept.etag):
-            return Answer(304, b"", shown)
-        return msgspec.structs.replace(kept.answer, headers={**kept.answer.headers, **shown})
+            return Answer(304, b"", lines=lines)
+        return Answer(200, kept.answer.body, lines=lines)
 
     async def _at_once(self, operation: bytes, headers: "Headers") -> tuple[int | None, KeptAnswer | Miss]:
         """What is kept for a viewer who is known, or for nobody; a foreign token is looked at as it always was."""
@@ -140,6 +140,14 @@ class CachedExecution:
         if kept is not None:
             self._shared.store_later(look, context, kept)
         return Outcome(answer, kept, f"fwd={miss}; stored" if kept else f"fwd=bypass; detail={reason}")
+
+
+@lru_cache(maxsize=4096)
+def _lines(own: tuple[tuple[str, str], ...], etag: str, status: str, age_s: int) -> tuple[Line, ...]:
+    """The headers of an answer that is kept."""
+    control = f"private, max-age={age_s}" if age_s else "private, no-cache"
+    told = {"Cache-Control": control, "ETag": etag, "Cache-Status": f"{CACHE_NAME}; {status}"}
+    return header_lines({"Vary": "Accept, Authorization"} | dict(own) | told)
 
 
 def _brings_back(headers: "Headers", etag: str) -> bool:

@@ -29,10 +29,11 @@ from web.recognised import Bytes, RecognisedRequests
 from web.request_errors import RequestError
 from web.request_headers import headers_of
 from web.request_record import RequestRecord, record_of
-from web.responses import send_bytes
+from web.responses import header_lines, send_bytes
 from web.traced import TracedOperation
 
 ALLOWED = {"Allow": "GET, HEAD, POST, OPTIONS"}
+USUAL = {"Vary": "Accept", "Cache-Control": "no-store"}
 
 log = structlog.get_logger("rollcall.graphql")
 
@@ -57,15 +58,15 @@ class GraphQLEndpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         if scope["method"] == "OPTIONS":
-            await send_bytes(send, 204, b"", None, ALLOWED)
+            await send_bytes(send, 204, b"", None, header_lines(ALLOWED))
             return
         exchange = _Exchange(scope, receive, self._deadlines.begin())
         with TracedOperation(exchange.record):
             answer = await self._answer(exchange)
             exchange.record.error_codes = answer.error_codes
-        headers = {"Vary": "Accept", "Cache-Control": "no-store", **answer.headers}
+        lines = header_lines(USUAL | answer.headers) if answer.lines is None else answer.lines
         body = b"" if scope["method"] == "HEAD" else answer.body
-        await send_bytes(send, answer.status, body, f"{exchange.media_type}; charset=utf-8", headers)
+        await send_bytes(send, answer.status, body, f"{exchange.media_type}; charset=utf-8", lines)
 
     async def finish_mutations(self) -> None:
         """Wait for the mutations whose requests are over; called before the resources close."""

@@ -1,6 +1,6 @@
 """Sending bytes over ASGI, and the JSON problem (RFC 9457) of everything that is not GraphQL."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from http import HTTPStatus
 from typing import Final
@@ -17,12 +17,12 @@ from web.request_errors import RequestError
 WHOLE: Final = "rollcall.whole"
 """In a message `http.response.start`: one `http.response.body`, as long as the head says, is all that follows."""
 
+Line = tuple[bytes, bytes]
 
-async def send_bytes(
-    send: Send, status: int, body: bytes, content_type: str | None, headers: Mapping[str, str] | None = None
-) -> None:
+
+async def send_bytes(send: Send, status: int, body: bytes, content_type: str | None, headers: Iterable[Line]) -> None:
     """Send a whole answer."""
-    lines = [header_line(name, value) for name, value in (headers or {}).items()]
+    lines = list(headers)
     if content_type:
         lines.append(header_line("content-type", content_type))
     if status != HTTPStatus.NO_CONTENT:
@@ -31,8 +31,13 @@ async def send_bytes(
     await send({"type": "http.response.body", "body": body})
 
 
+def header_lines(headers: Mapping[str, str]) -> tuple[Line, ...]:
+    """Headers as ASGI wants them."""
+    return tuple(header_line(name, value) for name, value in headers.items())
+
+
 @lru_cache(maxsize=256)
-def header_line(name: str, value: str) -> tuple[bytes, bytes]:
+def header_line(name: str, value: str) -> Line:
     """A header as ASGI wants it."""
     return name.lower().encode("latin-1"), value.encode("latin-1")
 
