@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from cluster.folder import claimed
 from cluster.in_process import serve_in_process
 from cluster.journal import open_journal
-from cluster.listener import bind, bound
+from cluster.listener import bind, bound, listen
 from cluster.preparation import Preparation
 from cluster.process import status_role, worker_role
 from cluster.supervisor import Supervisor
@@ -171,6 +171,7 @@ def main() -> int:
         settings = Settings.from_environment()
         listener = bind(settings.server.host, settings.server.port)
         status_listener = bound(settings.server.status_host, settings.server.status_port, "STATUS_")
+        listen(status_listener, "STATUS_")  # now: a port that is only bound could be bound by a second service too
         private = settings.database.primary_url is None or settings.redis.shared_url is None
         with claimed(settings.server.data_dir) if private else nullcontext():
             return _loop(settings)(serve(settings, listener, status_listener))

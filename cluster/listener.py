@@ -38,13 +38,13 @@ def bound(host: str, port: int, prefix: str = "") -> socket.socket:
     return listener
 
 
-def listen(listener: socket.socket) -> None:
-    """Let clients in: from now on connections wait for a worker instead of being refused."""
+def listen(listener: socket.socket, prefix: str = "") -> None:
+    """Let clients in: from now on connections wait for a worker instead of being refused; see `bound` for `prefix`."""
     host, port = listener.getsockname()[:2]
     try:
         listener.listen(QUEUE_LENGTH)
     except OSError as error:
-        raise SettingsError(_refusal(host, port, error)) from error
+        raise SettingsError(prefix + _refusal(host, port, error, prefix)) from error
 
 
 def _refusal(host: str, port: int, error: OSError, prefix: str = "") -> str:

@@ -14,7 +14,7 @@ from typing import Annotated, Literal, Self, cast
 from urllib.parse import quote
 
 from dotenv import dotenv_values
-from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError, model_validator
 from pydantic_settings import NoDecode
 
 from cache.place import place_of
@@ -78,6 +78,12 @@ class ServerSettings(Part):
     demo: Literal["auto", "on", "off"] = setting(
         "auto", "DEMO", "Fill an empty database with the demo company; auto does so in the private PostgreSQL only."
     )
+
+    @model_validator(mode="after")
+    def _two_ports(self) -> Self:
+        if self.port and self.port == self.status_port:
+            raise ValueError(f"STATUS_PORT: needed another port than PORT, got {self.port} for both")
+        return self
 
     @property
     def loopback(self) -> bool:

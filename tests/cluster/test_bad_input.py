@@ -60,6 +60,14 @@ def test_taken_port(name: str) -> None:
         )
 
 
+def test_one_port_for_both() -> None:
+    port = free_port()
+    assert refused(PORT=port, STATUS_PORT=port) == (
+        2,
+        [f"STATUS_PORT: needed another port than PORT, got {port} for both"],
+    )
+
+
 def test_address_of_another_machine() -> None:
     assert refused(STATUS_HOST="192.0.2.1") == (
         2,

@@ -4,7 +4,7 @@ import socket
 
 import pytest
 
-from cluster.listener import bind, listen
+from cluster.listener import bind, bound, listen
 from web.environment import SettingsError
 
 
@@ -18,13 +18,16 @@ def test_taken_port() -> None:
     )
 
 
-def test_port_taken_between_bind_and_listen() -> None:
-    with bind("127.0.0.1", 0) as ours:
+@pytest.mark.parametrize("prefix", ["", "STATUS_"])
+def test_port_taken_between_bind_and_listen(prefix: str) -> None:
+    with bound("127.0.0.1", 0, prefix) as ours:
         port = ours.getsockname()[1]
-        with bind("127.0.0.1", port) as theirs:
-            listen(theirs)
-            with pytest.raises(SettingsError, match=f"^PORT: 127.0.0.1:{port} is taken"):
-                listen(ours)
+        with bound("127.0.0.1", port, prefix) as theirs:
+            listen(theirs, prefix)
+            with pytest.raises(SettingsError) as refused:
+                listen(ours, prefix)
+    taken = f"{prefix}PORT: 127.0.0.1:{port} is taken by another program"
+    assert refused.value.message == f"{taken}; stop it or set {prefix}PORT to a free port"
 
 
 def test_foreign_address() -> None:
