@@ -121,9 +121,9 @@ class Probe:
         seen = await self._wire.commands()
         if answer.status_code != 200 or "errors" in answer.json():
             raise BenchFailed(f"{query.name}: {answer.text[:500]}")
-        if seen["MGET"] != len(made.redis):
-            raise BenchFailed(f"{query.name}: telemetry has {len(made.redis)} reads of Redis, the wire {seen['MGET']}")
-        return Counts(made.sql, seen["MGET"], seen["claim"], seen["fill"])
+        if (reads := seen["MGET"] + seen["look"]) != len(made.redis):
+            raise BenchFailed(f"{query.name}: telemetry has {len(made.redis)} reads of Redis, the wire {reads}")
+        return Counts(made.sql, reads, seen["lease"], seen["fill"])
 
 
 async def _early_in_the_minute() -> None:

@@ -8,12 +8,12 @@ import msgspec
 class Counts(msgspec.Struct, frozen=True):
     """What one request made the layers below do: names of SQL statements, commands to Redis.
 
-    `redis_reads` and `redis_claims` are waited for; `redis_fills` leave after the reply.
+    `redis_reads` and `redis_leases` are waited for; `redis_fills` leave after the reply.
     """
 
     sql_names: list[str]
     redis_reads: int
-    redis_claims: int
+    redis_leases: int
     redis_fills: int
 
     @property
@@ -24,7 +24,7 @@ class Counts(msgspec.Struct, frozen=True):
     @property
     def redis(self) -> int:
         """Round trips to Redis that the answer waited for."""
-        return self.redis_reads + self.redis_claims
+        return self.redis_reads + self.redis_leases
 
 
 class CountsByState(msgspec.Struct, frozen=True):

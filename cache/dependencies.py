@@ -1,6 +1,6 @@
 """What everything that one request read depends on: the union of its tickets, good for a check of the whole later."""
 
-from cache.second_level import HELD, Ticket
+from cache.reading import Ticket
 
 
 class Dependencies:
@@ -15,12 +15,12 @@ class Dependencies:
         """Something was read with this ticket, or past the cache without one."""
         if not self.whole:
             return
-        if ticket is None or (self.fence is not None and self.fence != ticket.fence):
+        if ticket is None or ticket.unusable or (self.fence is not None and self.fence != ticket.fence):
             self.whole = False
             return
         self.fence = ticket.fence
         for tag, stamp in ticket.stamps.items():
-            if stamp is None or HELD in stamp or self.stamps.setdefault(tag, stamp) != stamp:
+            if stamp is None or self.stamps.setdefault(tag, stamp) != stamp:
                 self.whole = False
                 return
 

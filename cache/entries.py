@@ -5,7 +5,8 @@ from typing import Any, Final
 
 import msgspec
 
-from cache.second_level import HELD, SecondLevelCache, decode_entry
+from cache.reading import HELD, decode_entry
+from cache.second_level import SecondLevelCache
 from cache.server import Server
 
 AT_ONCE: Final = 500

@@ -1,32 +1,100 @@
-"""What the script `fill` is sent: entries with their lives, marks of their youth, and leases to give back."""
+"""Storing what was read: what all lookups of some milliseconds have loaded leaves together, off the reply path."""
 
+import asyncio
 import random
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Callable, Coroutine
 from datetime import timedelta
 from typing import Any, Final
 
 from cache.leases import Lease
+from cache.server import CacheUnreachable, Server
+from telemetry.counters import count
 
 JITTER: Final = 0.1
 SHORTEST_COST: Final = timedelta(milliseconds=100)  # what is asked for once in a while should be met as well
+LONGEST_WAIT: Final = timedelta(milliseconds=5)
+MOST_BYTES: Final = 1_000_000
+"""That wait; more leaves at once."""
+
+Later = Callable[[Coroutine[Any, Any, None]], None]
+"""Begins something that nobody waits for."""
 
 
-def fill_command(
-    entry_by_name: Mapping[str, bytes], life: timedelta, mark_by_name: Mapping[str, str], cost: timedelta, lease: Lease
-) -> tuple[list[str], list[Any]]:
-    """Keys and arguments; `mark_by_name` has the marks of those entries that are made anew early."""
-    lives_ms = {name: _ms(life * random.uniform(1 - JITTER, 1 + JITTER)) for name in entry_by_name}  # noqa: S311
-    marks_ms = {mark: mark_life_ms(lives_ms[name], cost) for name, mark in mark_by_name.items()}
-    stored = [part for name, entry in entry_by_name.items() for part in (lives_ms[name], entry)]
-    keys = [*entry_by_name, *marks_ms, *lease.names]
-    return keys, [len(entry_by_name), len(marks_ms), lease.token, *stored, *marks_ms.values()]
+class Load:
+    """What leaves together: entries with their lives, marks of their youth, and leases to give back."""
+
+    def __init__(self) -> None:
+        self.entries: dict[str, tuple[int, bytes]] = {}
+        self.marks_ms: dict[str, int] = {}
+        self.token_by_lease: dict[str, str] = {}
+        self.numbers: Counter[str] = Counter()
+        """Of the entries, by namespace."""
+        self.size_bytes = 0
+
+    def command(self) -> tuple[list[str], list[Any]]:
+        """Keys and arguments of the script `fill`."""
+        stored = [part for entry in self.entries.values() for part in entry]
+        keys = [*self.entries, *self.marks_ms, *self.token_by_lease]
+        numbers = len(self.entries), len(self.marks_ms)
+        return keys, [*numbers, *stored, *self.marks_ms.values(), *self.token_by_lease.values()]
+
+
+class Filling:
+    """What waits to be stored by one process. Who waits for a lease is kept waiting by nothing else."""
+
+    def __init__(self, server: Server, later: Later) -> None:
+        self._server = server
+        self._later = later
+        self._load = Load()
+        self._timer: asyncio.TimerHandle | None = None
+
+    def add(self, namespace: str, name: str, entry: bytes, life_ms: int, mark: str, cost: timedelta) -> None:
+        """Store an entry soon; `mark` is its mark, "" where it is not made anew early, `cost` what making it took."""
+        load = self._load
+        life_ms = jittered_ms(life_ms)
+        load.entries[name] = life_ms, entry
+        load.numbers[namespace] += 1
+        load.size_bytes += len(entry)
+        if mark:
+            load.marks_ms[mark] = mark_life_ms(life_ms, cost)
+
+    def give_back(self, lease: Lease) -> None:
+        """Let go of a lease, and store what waits in the same step."""
+        self._load.token_by_lease.update(dict.fromkeys(lease.names, lease.token))
+
+    def leave(self) -> None:
+        """Soon, or at once where somebody waits for a lease or much waits to be stored."""
+        if self._load.token_by_lease or self._load.size_bytes > MOST_BYTES:
+            self.leave_now()
+        elif self._timer is None and self._load.entries:
+            self._timer = asyncio.get_running_loop().call_later(LONGEST_WAIT.total_seconds(), self.leave_now)
+
+    def leave_now(self) -> None:
+        """Store what waits."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        load, self._load = self._load, Load()
+        if load.entries or load.token_by_lease:
+            self._later(self._store(load))
+
+    async def _store(self, load: Load) -> None:
+        try:
+            await self._server.run("fill", *load.command())
+        except CacheUnreachable:
+            count("cache_bypasses", "unfilled", len(load.entries))
+        else:
+            for namespace, number in load.numbers.items():
+                count("cache_fills", namespace, number)
+
+
+def jittered_ms(life_ms: int) -> int:
+    """About so long."""
+    return int(life_ms * random.uniform(1 - JITTER, 1 + JITTER))  # noqa: S311
 
 
 def mark_life_ms(life_ms: int, cost: timedelta) -> int:
     """When an entry is made anew: before its end by several times what that takes, each at another time."""
-    early = max(cost, SHORTEST_COST) * random.uniform(2, 10)  # noqa: S311
-    return max(life_ms // 2, life_ms - _ms(early))
-
-
-def _ms(life: timedelta) -> int:
-    return round(life.total_seconds() * 1000)
+    early_ms = max(cost, SHORTEST_COST) / timedelta(milliseconds=1) * random.uniform(2, 10)  # noqa: S311
+    return max(life_ms // 2, round(life_ms - early_ms))

@@ -11,25 +11,23 @@ it is a miss and a counter.
 
 import asyncio
 import secrets
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from contextlib import suppress
 from contextvars import Context
-from copy import copy
 from datetime import timedelta
 from types import MappingProxyType
-from typing import Any, Final, Generic, NamedTuple, TypeVar
-
-import msgspec
+from typing import Any, Final, NamedTuple, TypeVar
 
 from cache.breaker import BreakerOpen
 from cache.fence import Fence, is_ours
-from cache.filling import fill_command
+from cache.filling import Filling
 from cache.flights import Flights
 from cache.leases import Lease, Leases
 from cache.policy import Policy, encode
 from cache.progress import Needed, as_arguments, newest_of
+from cache.reading import HELD, Reading, Ticket, dependencies, payload
 from cache.server import CacheUnreachable, Server
-from cache.tick import TickReader
+from cache.tick import STAMP_LIFE, TickReader
 from domain.consistency import Position
 from telemetry.counters import count
 
@@ -38,59 +36,9 @@ V = TypeVar("V")
 
 FENCE_LIFE: Final = timedelta(seconds=2)
 HOLD_LIFE: Final = timedelta(seconds=10)
-STAMP_LIFE: Final = timedelta(hours=24)
 ENTRY_LIFE: Final = timedelta(hours=1)
-HELD: Final = b"!"
 MOST_RESTAMPED: Final = 1_000
 NO_LEASE: Final = Lease("", ())
-
-decode_entry: Final = msgspec.msgpack.Decoder(tuple[bytes, list[bytes], msgspec.Raw, msgspec.Raw]).decode
-"""(fence, stamps, bytes of the value, bytes of the key) of an entry."""
-
-
-class Ticket(msgspec.Struct):
-    """The right to store what is read from now on: the fence and the stamps as they were before."""
-
-    fence: bytes
-    stamps: dict[str, bytes | None]
-
-
-class Reading(Generic[K, V]):
-    """What the cache knows of some keys; `ticket` is None when what is loaded now must not be stored.
-
-    `early` are hits that should be made anew, since their life is about to end; `bypass` is why nothing was looked at,
-    `held` how many misses must not be stored because a write of them is under way.
-    `needed` is what a replica must have to be asked for the misses, None when that is not known for certain.
-    """
-
-    __slots__ = ("bypass", "early", "held", "hits", "misses", "needed", "ticket")
-
-    def __init__(
-        self, hits: dict[K, V | None], misses: list[K], ticket: Ticket | None, needed: Needed | None = None
-    ) -> None:
-        self.hits = hits
-        self.misses = misses
-        self.ticket = ticket
-        self.needed = needed
-        self.early: list[K] = []
-        self.bypass = ""
-        self.held = 0
-
-    def bypasses(self) -> list[tuple[str, int]]:
-        """Why keys went past the cache, and how many."""
-        found = [(self.bypass, len(self.misses)), ("held", self.held)]
-        return [(reason, number) for reason, number in found if reason and number]
-
-    def only(self, misses: list[K]) -> "Reading[K, V]":
-        """The same reading with no hits and fewer misses."""
-        found = copy(self)
-        found.hits, found.misses = {}, misses
-        return found
-
-
-def dependencies(tags: Sequence[str]) -> tuple[str, ...]:
-    """The tags themselves and the tables that they belong to, which a change of many rows touches instead."""
-    return tuple(dict.fromkeys([*tags, *(tag.partition(".")[0] for tag in tags)]))
 
 
 class Foundation(NamedTuple):
@@ -118,8 +66,9 @@ class SecondLevelCache:
         self.stamp_prefix = f"{prefix}:s:"
         self.entry_prefix = f"{prefix}:e:"
         self._mark = f"{prefix}:a:"
-        self._tick = TickReader(server) if server else None
-        self._fills: set[asyncio.Task[None]] = set()
+        self._tick = TickReader(server, self.fence_name) if server else None
+        self._later: set[asyncio.Task[None]] = set()
+        self._filling = Filling(server, self.later) if server else None
         self.flights = Flights()
         """Entries that this process makes for several requests."""
         self.leases = Leases(server, self._tick, prefix) if server and self._tick else None
@@ -131,13 +80,15 @@ class SecondLevelCache:
         if self._tick is None or self.server is None:
             return self._nothing(keys, "off")
         tags = {key: dependencies(policy.tags(key)) for key in keys}
-        wanted = list(dict.fromkeys(tag for of_key in tags.values() for tag in of_key))
-        names = [self.fence_name, self.newest_name, *(self.stamp_prefix + tag for tag in wanted)]
-        names += [self.entry_prefix + policy.entry_name(key) for key in keys]
+        entry_names = {key: policy.entry_name(key) for key in keys}
+        wanted = list(dict.fromkeys([tag for of_key in tags.values() for tag in of_key]))
+        stamp_names = [self.stamp_prefix + tag for tag in wanted]
+        names = [self.fence_name, self.newest_name, *stamp_names]
+        names += [self.entry_prefix + name for name in entry_names.values()]
         if policy.renews_early:
-            names += [self._mark + policy.entry_name(key) for key in keys]
+            names += [self._mark + name for name in entry_names.values()]
         try:
-            run_id, values = await self._tick.read(names)
+            run_id, values = await self._tick.read(names, stamp_names)
         except CacheUnreachable as error:
             return self._nothing(keys, "breaker" if isinstance(error.__cause__, BreakerOpen) else "unreachable")
         fence, entries = values[0], values[2 + len(wanted) :]
@@ -145,30 +96,38 @@ class SecondLevelCache:
         if fence is None or not is_ours(fence, run_id, policy.declaration):
             return self._nothing(keys, "fenced", self._needed(run_id, values[1], self._last_fence, stamps))
         self._last_fence = fence
-        hits: dict[K, V | None] = {}
-        misses: list[K] = []
-        for key, entry in zip(keys, entries, strict=False):
-            try:
-                payload = _payload(entry, fence, [stamps[tag] for tag in tags[key]])
-                if payload is None:
-                    misses.append(key)
-                else:
-                    hits[key] = policy.decode(payload)
-            except ValueError:  # a MsgspecError, or a UnicodeDecodeError
-                count("cache_undecodable", policy.namespace)
-                misses.append(key)
+        hits = self._hits(policy, zip(keys, entries, strict=False), fence, stamps, tags)
+        misses = [key for key in keys if key not in hits]
         count("cache_hits", policy.namespace, len(hits))
         count("cache_misses", policy.namespace, len(misses))
-        if misses:
-            await self._claim(stamps, {tag for key in misses for tag in tags[key]})
         reading = Reading(hits, misses, Ticket(fence, stamps), self._needed(run_id, values[1], fence, stamps))
-        reading.held = sum(any(HELD in (stamps[tag] or b"") for tag in tags[key]) for key in misses)
-        count("cache_bypasses", "held", reading.held)
+        reading.names, reading.tags = entry_names, tags
+        reading.note_unusable()
         if policy.renews_early:
             reading.early = [
                 k for k, mark in zip(keys, entries[len(keys) :], strict=True) if mark is None and k in hits
             ]
         return reading
+
+    @staticmethod
+    def _hits(
+        policy: Policy[K, V],
+        entries: Iterable[tuple[K, bytes | None]],
+        fence: bytes,
+        stamps: Mapping[str, bytes | None],
+        tags: Mapping[K, Sequence[str]],
+    ) -> dict[K, V | None]:
+        found: dict[K, V | None] = {}
+        for key, entry in entries:
+            if entry is None:
+                continue
+            try:
+                value = payload(entry, fence, [stamps[tag] for tag in tags[key]])
+                if value is not None:
+                    found[key] = policy.decode(value)
+            except ValueError:  # a MsgspecError, or a UnicodeDecodeError
+                count("cache_undecodable", policy.namespace)
+        return found
 
     def foundation(self, fence: bytes, stamps: Mapping[str, bytes]) -> Foundation:
         """The fence and these stamps, to be asked again and again whether they still stand."""
@@ -209,8 +168,8 @@ class SecondLevelCache:
     async def confirms(self, ticket: Ticket, tags: Sequence[str], replayed: Position) -> bool:
         """Whether what a replica said after it had replayed so much is what the primary would have said.
 
-        A replica may show a commit before the primary does, and stamps may have been given out after the newest
-        position was read: so both are looked at again once the replica has answered.
+        A replica may show a commit before the primary does: so stamps and newest position, which were those of one
+        moment, are looked at again once the replica has answered.
         """
         names = [self.stamp_prefix + tag for tag in tags]
         assert self._tick is not None
@@ -240,84 +199,59 @@ class SecondLevelCache:
         reading.bypass = reason
         return reading
 
-    async def _claim(self, stamps: dict[str, bytes | None], tags: set[str]) -> None:
-        """Give tags without a stamp a fresh one before the database is read: absence is never a version."""
-        bare = sorted(tag for tag in tags if stamps[tag] is None)
-        if not bare or self.server is None:
-            return
-        names, fresh = [self.stamp_prefix + tag for tag in bare], f"r{secrets.token_hex(8)}-"
-        try:
-            claimed = await self.server.run("claim", names, [fresh, _ms(STAMP_LIFE)])
-            stamps.update(zip(bare, claimed.value, strict=True))
-        except CacheUnreachable:
-            count("cache_bypasses", "unclaimed", len(bare))
-
     # ------------------------------------------------------------------------------------------------------- storing
 
-    def fill_names(self, policy: Policy[K, V], reading: Reading[K, V]) -> dict[K, str]:
+    def fill_names(self, reading: Reading[K, V]) -> dict[K, str]:
         """Names for the making of each entry that may be stored: of the entry, and of the stamps it is made under."""
         if reading.ticket is None or self.leases is None:
             return {}
         found = {}
         for key in reading.misses:
-            stamps = _storable(reading.ticket, policy.tags(key))
+            stamps = reading.ticket.stamps_of(reading.tags[key])
             if stamps is not None:
-                found[key] = self.leases.name(policy.entry_name(key), reading.ticket.fence, stamps)
+                found[key] = self.leases.name(reading.names[key], reading.ticket.fence, stamps)
         return found
 
     def fill_later(
         self,
         policy: Policy[K, V],
-        ticket: Ticket | None,
+        reading: Reading[K, V],
         values: Mapping[K, V | None],
         lease: Lease = NO_LEASE,
         cost: timedelta = timedelta(),
     ) -> None:
-        """Store what was loaded with a ticket, off the reply path; then the lease is given back.
+        """Store what was loaded after a reading, off the reply path; then the lease is given back.
 
         `cost` is how long it took to load: the dearer, the earlier it is made anew.
         """
-        if self.server is not None and ((ticket and values) or lease.names):
-            self.later(self._fill(policy, ticket, values, lease, cost))
+        ticket, filling = reading.ticket, self._filling
+        if filling is None:
+            return
+        life_ms = _ms(self._life_by_kind.get(policy.kind, ENTRY_LIFE))
+        for key, value in values.items() if ticket else ():
+            stamps = ticket.stamps_of(reading.tags[key]) if ticket else None
+            if ticket is not None and stamps is not None:
+                name = reading.names[key]
+                entry = encode((ticket.fence, stamps, value, key))
+                mark = self._mark + name if policy.renews_early else ""
+                filling.add(policy.namespace, self.entry_prefix + name, entry, life_ms, mark, cost)
+        filling.give_back(lease)
+        filling.leave()
 
     def later(self, work: Coroutine[Any, Any, None]) -> None:
         """Do something off the reply path that storing belongs to; of no request, also where statements are counted."""
         task = asyncio.get_running_loop().create_task(work, context=Context())
-        self._fills.add(task)
-        task.add_done_callback(self._fills.discard)
+        self._later.add(task)
+        task.add_done_callback(self._later.discard)
 
     async def settle(self) -> None:
         """Wait until everything that was to be stored is stored."""
-        while self._fills:
-            await asyncio.gather(*self._fills, return_exceptions=True)
-
-    async def _fill(
-        self,
-        policy: Policy[K, V],
-        ticket: Ticket | None,
-        values: Mapping[K, V | None],
-        lease: Lease,
-        cost: timedelta,
-    ) -> None:
-        entries: dict[str, bytes] = {}
-        marks: dict[str, str] = {}
-        for key, value in values.items():
-            stamps = _storable(ticket, policy.tags(key)) if ticket else None
-            if ticket is not None and stamps is not None:
-                name = policy.entry_name(key)
-                content = msgspec.Raw(encode(value)), msgspec.Raw(encode(key))
-                entries[self.entry_prefix + name] = encode((ticket.fence, stamps, *content))
-                if policy.renews_early:
-                    marks[self.entry_prefix + name] = self._mark + name
-        if not entries and not lease.names:
-            return
-        assert self.server is not None
-        try:
-            life = self._life_by_kind.get(policy.kind, ENTRY_LIFE)
-            await self.server.run("fill", *fill_command(entries, life, marks, cost, lease))
-            count("cache_fills", policy.namespace, len(entries))
-        except CacheUnreachable:
-            count("cache_bypasses", "unfilled", len(entries))
+        while True:
+            if self._filling is not None:
+                self._filling.leave_now()
+            if not self._later:
+                return
+            await asyncio.gather(*self._later, return_exceptions=True)
 
     # ------------------------------------------------------------------------------------------------------- writing
 
@@ -391,23 +325,6 @@ class SecondLevelCache:
         await self.settle()
         if self.server is not None:
             await self.server.close()
-
-
-def _storable(ticket: Ticket, tags: Sequence[str]) -> list[bytes] | None:
-    """The stamps of what depends on these tags, None when it must not be stored under the ticket."""
-    stamps = [ticket.stamps.get(tag) for tag in dependencies(tags)]
-    known = [stamp for stamp in stamps if stamp is not None and HELD not in stamp]
-    return known if len(known) == len(stamps) else None
-
-
-def _payload(entry: bytes | None, fence: bytes, now: list[bytes | None]) -> bytes | None:
-    """The bytes of an entry's value while fence and stamps are those that it was stored with, and none is held."""
-    if entry is None:
-        return None
-    stored_fence, stored, payload, _ = decode_entry(entry)
-    if stored_fence != fence or stored != now or any(HELD in stamp for stamp in stored):
-        return None
-    return bytes(payload)
 
 
 def _ms(life: timedelta) -> int:

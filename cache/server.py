@@ -74,15 +74,19 @@ class Server:
         return await self.ask("DEL", *names)
 
     async def run(self, script: str, keys: Sequence[str], arguments: Sequence[Any]) -> Answer:
+        """Run one of the scripts in cache/lua, on the account of the request that waits for it."""
+        with RoundTrip(script):
+            return await self.script(script, keys, arguments)
+
+    async def script(self, name: str, keys: Sequence[str], arguments: Sequence[Any]) -> Answer:
         """Run one of the scripts in cache/lua."""
         rest = (len(keys), *keys, *arguments)
-        with RoundTrip(script):
-            try:
-                return await self.ask("EVALSHA", SHA[script], *rest)
-            except CacheUnreachable as error:
-                if not isinstance(error.__cause__, NoScriptError):
-                    raise
-                return await self.ask("EVAL", LUA[script], *rest)
+        try:
+            return await self.ask("EVALSHA", SHA[name], *rest)
+        except CacheUnreachable as error:
+            if not isinstance(error.__cause__, NoScriptError):
+                raise
+            return await self.ask("EVAL", LUA[name], *rest)
 
     async def clock_ms(self) -> Answer:
         """The server's own clock: no other clock is ever compared with its deadlines."""

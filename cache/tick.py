@@ -1,8 +1,10 @@
-"""All reads that one turn of the event loop asks for leave as a single MGET, whichever request they belong to."""
+"""All reads that one turn of the event loop asks for leave as a single command, whichever request they belong to."""
 
 import asyncio
+import secrets
 from collections import deque
 from collections.abc import Sequence
+from datetime import timedelta
 from itertools import count
 from typing import Final
 
@@ -12,6 +14,7 @@ from telemetry.round_trips import RoundTrip
 
 MOST_NAMES: Final = 2_000
 MOST_UNDER_WAY: Final = 4
+STAMP_LIFE: Final = timedelta(hours=24)
 
 
 class _Flight:
@@ -20,13 +23,14 @@ class _Flight:
     def __init__(self, number: int) -> None:
         self.number = number
         self.names: dict[str, None] = {}
+        self._stamps: dict[str, None] = {}
         self._lists: dict[int, Sequence[str]] = {}
         self._answers: dict[int, Answer] = {}
         self._waiting: list[asyncio.Future[None]] = []
         self._run_id = ""
         self._values: dict[str, bytes | None] = {}
 
-    def board(self, names: Sequence[str]) -> "asyncio.Future[None]":
+    def board(self, names: Sequence[str], stamps: Sequence[str]) -> "asyncio.Future[None]":
         """Done when it has landed; for each reader a future of its own: one who gives up takes nobody along.
 
         A list that is aboard already, as what a kept answer rests on often is, is not gone through again.
@@ -35,9 +39,20 @@ class _Flight:
             self._lists[id(names)] = names
             for name in names:
                 self.names[name] = None
+            self._stamps.update(dict.fromkeys(stamps))
         own: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append(own)
         return own
+
+    async def sent(self, server: Server, fence: str) -> Answer:
+        """Ask for the names; stamps that somebody must not find missing are made in the same step."""
+        if not self._stamps:
+            return await server.mget(list(self.names))
+        stamps = self._stamps
+        others = [name for name in self.names if name not in stamps and name != fence]
+        self.names = dict.fromkeys([fence, *stamps, *others])
+        arguments = [len(stamps), f"r{secrets.token_hex(8)}-", round(STAMP_LIFE.total_seconds() * 1000)]
+        return await server.script("look", list(self.names), arguments)
 
     def land(self, outcome: Answer | CacheUnreachable) -> None:
         """Tell everybody who still waits."""
@@ -67,21 +82,25 @@ class TickReader:
     While MOST_UNDER_WAY are, the next waits and takes more along: the busier Redis is, the larger the MGETs.
     """
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: Server, fence: str) -> None:
         self._server = server
+        self._fence = fence
         self._numbers = count(1)
         self._boarding: _Flight | None = None
         self._waiting: deque[_Flight] = deque()
         self._under_way: set[asyncio.Task[None]] = set()
 
-    async def read(self, names: Sequence[str]) -> Answer:
-        """The values of `names`; raises CacheUnreachable."""
+    async def read(self, names: Sequence[str], stamps: Sequence[str] = ()) -> Answer:
+        """The values of `names`; raises CacheUnreachable.
+
+        `stamps` are those of the names that are made in the same step where they are missing, while there is a fence.
+        """
         flight = self._boarding
         if flight is None or len(flight.names) > MOST_NAMES:
             flight = self._new_flight()
-        landing = flight.board(names)
+        landing = flight.board(names, stamps)
         record_redis(flight.number)
-        with RoundTrip("MGET", flight.number):
+        with RoundTrip("look" if stamps else "MGET", flight.number):
             await landing
         return flight.answer(names)
 
@@ -109,7 +128,7 @@ class TickReader:
         if self._boarding is flight:
             self._boarding = None
         try:
-            answer = await self._server.mget(list(flight.names))
+            answer = await flight.sent(self._server, self._fence)
         except BaseException as error:
             known = error if isinstance(error, CacheUnreachable) else None
             flight.land(known or CacheUnreachable(f"the MGET was given up: {error!r}"))

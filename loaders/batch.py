@@ -19,7 +19,8 @@ import domain
 from cache.dependencies import Dependencies
 from cache.policy import Policy
 from cache.progress import Needed
-from cache.second_level import Reading, SecondLevelCache, Ticket, dependencies
+from cache.reading import Reading, Ticket, dependencies
+from cache.second_level import SecondLevelCache
 from db.connection import ReadConnection
 from db.database import Database
 from db.tags import declaration_hash
@@ -185,7 +186,7 @@ class Loaders:
             self.dependencies.add(None)
             return loaded
         for batch, values in loaded.items():
-            self._cache.fill_later(batch.policy, missing[batch].ticket, values)
+            self._cache.fill_later(batch.policy, missing[batch], values)
         return loaded
 
     async def _load_shared(self, batch: Batch[K, V], reading: Reading[K, V]) -> dict[K, V | None]:

@@ -7,7 +7,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from typing import Any, Final, TypeVar
 
-from cache.second_level import Reading, SecondLevelCache
+from cache.reading import Reading
+from cache.second_level import SecondLevelCache
 from db.connection import ReadConnection
 from db.database import Database
 from db.errors import Behind, Unreachable

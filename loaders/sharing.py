@@ -16,7 +16,8 @@ from typing import Any, Final, NamedTuple, TypeVar
 from cache.flights import Flight
 from cache.leases import Lease
 from cache.policy import Policy
-from cache.second_level import Reading, SecondLevelCache
+from cache.reading import Reading
+from cache.second_level import SecondLevelCache
 from telemetry.counters import count
 
 T = TypeVar("T")
@@ -38,7 +39,7 @@ Load = Callable[[Reading[Any, Any]], Awaitable[Loaded]]
 
 async def shared(cache: SecondLevelCache, policy: Policy[Any, Any], reading: Reading[Any, Any], load: Load) -> Loaded:
     """The misses of a reading, made here or by whoever is at it already; they are stored as well."""
-    names = cache.fill_names(policy, reading)
+    names = cache.fill_names(reading)
     under_way: dict[Flight[Loaded], None] = {}
     new = []
     for key in reading.misses:
@@ -58,7 +59,7 @@ async def shared(cache: SecondLevelCache, policy: Policy[Any, Any], reading: Rea
 
 def renew_early(cache: SecondLevelCache, policy: Policy[Any, Any], reading: Reading[Any, Any], load: Load) -> None:
     """Make the entries anew whose life is about to end, unless somebody is at it; nobody waits for them."""
-    names = cache.fill_names(policy, reading.only(reading.early))
+    names = cache.fill_names(reading.only(reading.early))
     if new := [key for key, name in names.items() if cache.flights.get(name) is None]:
         count("cache_renewed", policy.namespace, len(new))
         work = _made(cache, policy, reading.only(new), load)
@@ -76,7 +77,7 @@ async def _made(cache: SecondLevelCache, policy: Policy[Any, Any], reading: Read
     storable, token = True, secrets.token_hex(8)
     deadline_s = asyncio.get_running_loop().time() + LONGEST_WAIT.total_seconds()
     while True:
-        names = cache.fill_names(policy, reading)
+        names = cache.fill_names(reading)
         lease = await _taken(cache, Lease(token, tuple(names.values())), deadline_s)
         others = [key for key, name in names.items() if name not in lease.names]
         if mine := [key for key in reading.misses if key not in others]:
@@ -112,10 +113,10 @@ async def _filled(
         async with cache.leases.kept(lease):
             loaded = await load(reading)
     except BaseException:
-        cache.fill_later(policy, None, {}, lease)
+        cache.fill_later(policy, reading, {}, lease)
         raise
     cost = timedelta(seconds=time.monotonic() - begun_s)
-    cache.fill_later(policy, reading.ticket if loaded.storable else None, loaded.values, lease, cost)
+    cache.fill_later(policy, reading, loaded.values if loaded.storable else {}, lease, cost)
     return loaded
 
 

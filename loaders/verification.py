@@ -17,7 +17,8 @@ import msgspec
 import structlog
 
 from cache.policy import encode
-from cache.second_level import Reading, SecondLevelCache, Ticket, dependencies
+from cache.reading import Reading, Ticket, dependencies
+from cache.second_level import SecondLevelCache
 from cache.server import CacheUnreachable
 from db import coherence
 from db.connection import ReadConnection

@@ -16,7 +16,8 @@ from redis.exceptions import NoPermissionError
 from cache.commands import COMMANDS
 from cache.fence import Fence
 from cache.policy import Policy
-from cache.second_level import FENCE_LIFE, Reading, SecondLevelCache
+from cache.reading import Reading
+from cache.second_level import FENCE_LIFE, SecondLevelCache
 from cache.server import CacheUnreachable, Server
 
 KEY: Final = 1
@@ -69,7 +70,7 @@ class Core:
     async def fill(self, value: int, reading: Reading[int, int] | None = None) -> None:
         """Store a value with a ticket from now, or from `reading`."""
         reading = reading or await self.read()
-        self.ours.fill_later(self.policy, reading.ticket, {KEY: value})
+        self.ours.fill_later(self.policy, reading, {KEY: value})
         await self.ours.settle()
 
     async def close(self) -> None:

@@ -10,7 +10,8 @@ from typing import Any, Final, TypeVar
 import structlog
 
 from cache.entries import Entries, Entry, Stamp, shown
-from cache.second_level import HELD, SecondLevelCache, dependencies
+from cache.reading import HELD, dependencies
+from cache.second_level import SecondLevelCache
 from cache.server import CacheUnreachable, Server
 from db.database import Database
 from db.tags import tags_by_table

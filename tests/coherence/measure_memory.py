@@ -32,7 +32,7 @@ async def write(cache: SecondLevelCache, number: int, employees: Sequence[int]) 
     assert held, "Redis refused a hold"
     await cache.release(f"1-{number}", tags)
     reading = await cache.read(POLICY, employees)
-    cache.fill_later(POLICY, reading.ticket, dict.fromkeys(employees, f"{number:0>200}"))
+    cache.fill_later(POLICY, reading, dict.fromkeys(employees, f"{number:0>200}"))
 
 
 async def renew(cache: SecondLevelCache) -> None:

@@ -6,7 +6,7 @@ from contextlib import suppress
 from types import SimpleNamespace
 from typing import Any
 
-import cache.dependencies
+import cache.reading
 import cache.second_level
 import cache.server
 import cache.tick
@@ -15,7 +15,8 @@ import loaders.batch
 import loaders.drain
 import loaders.unit_of_work
 from cache.policy import Policy
-from cache.second_level import SecondLevelCache, decode_entry
+from cache.reading import Reading, decode_entry
+from cache.second_level import SecondLevelCache
 
 
 def in_lua(script: str, old: str, new: str) -> Callable[[], None]:
@@ -56,7 +57,7 @@ def payload_without(what: str) -> Callable[[], None]:
         return None if what != "stamps" and stored != now else bytes(value)
 
     def without() -> None:
-        vars(cache.second_level)["_payload"] = payload
+        vars(cache.second_level)["payload"] = payload
 
     return without
 
@@ -126,36 +127,39 @@ def without_run_id() -> None:
 
 
 def without_declaration() -> None:
-    vars(cache.second_level)["_is_ours"] = lambda fence, run_id, _: fence.startswith(f"{run_id}.".encode())
+    vars(cache.second_level)["is_ours"] = lambda fence, run_id, _: fence.startswith(f"{run_id}.".encode())
 
 
 def without_held() -> None:
     """A held stamp is taken for a version like any other."""
-    vars(cache.second_level)["HELD"] = vars(cache.dependencies)["HELD"] = b"\0"
+    vars(cache.second_level)["HELD"] = vars(cache.reading)["HELD"] = b"\0"
 
 
 def without_new_nonces() -> None:
-    vars(cache.second_level)["secrets"] = SimpleNamespace(token_hex=lambda _: "0")
+    vars(cache.second_level)["secrets"] = vars(cache.tick)["secrets"] = SimpleNamespace(token_hex=lambda _: "0")
 
 
 def without_claims() -> None:
     """A tag without a stamp gets one only when the value is stored, after the database was read."""
-    whole = SecondLevelCache._fill
+    whole = SecondLevelCache.fill_later
+    cache.server.LUA["late"], cache.server.SHA["late"] = cache.server.LUA["look"], cache.server.SHA["look"]
+    in_lua("look", "not found[i] and", "false and")()
 
-    async def claim(self: SecondLevelCache, stamps: Any, tags: set[str]) -> None:
-        stamps["later"] = None
+    async def fill(self: SecondLevelCache, policy: Policy[Any, Any], reading: Reading[Any, Any], *more: Any) -> None:
+        assert self.server is not None and reading.ticket is not None
+        tags = list(reading.ticket.stamps)
+        names = [self.fence_name, *(self.stamp_prefix + tag for tag in tags)]
+        found = await self.server.run("late", names, [len(tags), "late-", 60_000])
+        reading.ticket = cache.reading.Ticket(reading.ticket.fence, dict(zip(tags, found.value[1:], strict=True)))
+        whole(self, policy, reading, *more)
 
-    async def fill(self: SecondLevelCache, policy: Policy[Any, Any], ticket: Any, values: Any) -> None:
-        del SecondLevelCache._claim
-        SecondLevelCache._claim = claimed  # type: ignore[method-assign]
-        tags = {tag for tag, stamp in ticket.stamps.items() if stamp is None and tag != "later"}
-        await claimed(self, ticket.stamps, tags)
-        SecondLevelCache._claim = claim  # type: ignore[method-assign]
-        await whole(self, policy, ticket, values)
+    def fill_later(self: SecondLevelCache, policy: Policy[Any, Any], reading: Reading[Any, Any], *more: Any) -> None:
+        if reading.ticket is not None and reading.ticket.unusable:
+            self.later(fill(self, policy, reading, *more))
+        else:
+            whole(self, policy, reading, *more)
 
-    claimed = SecondLevelCache._claim
-    SecondLevelCache._claim = claim  # type: ignore[method-assign]
-    SecondLevelCache._fill = fill  # type: ignore[method-assign]
+    SecondLevelCache.fill_later = fill_later  # type: ignore[method-assign, assignment]
 
 
 def without_tables() -> None:
@@ -163,14 +167,14 @@ def without_tables() -> None:
 
 
 def without_new_flights() -> None:
-    """A read joins an MGET that was sent already and asks for the same."""
+    """A read joins a command that was sent already and asks for the same."""
     whole = cache.tick.TickReader.read
     under_way: dict[tuple[str, ...], Any] = {}
 
-    async def read(self: cache.tick.TickReader, names: Sequence[str]) -> cache.server.Answer:
+    async def read(self: cache.tick.TickReader, names: Sequence[str], *stamps: Any) -> cache.server.Answer:
         key = (str(id(self)), *names)
         if key not in under_way:
-            task = under_way[key] = cache.tick.asyncio.ensure_future(whole(self, names))
+            task = under_way[key] = cache.tick.asyncio.ensure_future(whole(self, names, *stamps))
             task.add_done_callback(lambda _: under_way.pop(key))
         return await under_way[key]
 
@@ -279,17 +283,20 @@ def delete_after_commit() -> None:
 def leases() -> None:
     """As memcache has it: besides, a value is stored only if nothing was deleted since it was found missing."""
     whole = SecondLevelCache.release
-    fill_anyway = SecondLevelCache._fill
+    fill_anyway = SecondLevelCache.fill_later
 
     async def release(self: SecondLevelCache, *given: Any) -> None:
         await whole(self, *given)
         with suppress(cache.server.CacheUnreachable):
             await _delete_all(self)
 
-    async def fill(self: SecondLevelCache, policy: Policy[Any, Any], ticket: Any, values: Any) -> None:
-        if await self.unchanged(ticket.fence, ticket.stamps):
-            await fill_anyway(self, policy, ticket, values)
+    async def fill(self: SecondLevelCache, policy: Policy[Any, Any], reading: Reading[Any, Any], *more: Any) -> None:
+        if reading.ticket is not None and await self.unchanged(reading.ticket.fence, dict(reading.ticket.stamps)):
+            fill_anyway(self, policy, reading, *more)
+
+    def fill_later(self: SecondLevelCache, *given: Any) -> None:
+        self.later(fill(self, *given))
 
     delete_after_commit()
     SecondLevelCache.release = release  # type: ignore[method-assign, assignment]
-    SecondLevelCache._fill = fill  # type: ignore[method-assign]
+    SecondLevelCache.fill_later = fill_later  # type: ignore[method-assign, assignment]

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from cache.policy import Policy, encode
-from cache.second_level import decode_entry
+from cache.reading import decode_entry
 from db import tags
 from db.connection import ReadConnection
 from db.embedded.lease import CHECKOUT

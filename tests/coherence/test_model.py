@@ -37,8 +37,8 @@ HOLD_IDLE_S: Final = 5.0  # of a session between the question for its tags and C
 EXAMPLES: Final = int(os.environ.get("MODEL_EXAMPLES", "12"))
 STEPS: Final = int(os.environ.get("MODEL_STEPS", "40"))
 HOLD, RELEASE, FILL = SHA["hold"].encode(), SHA["release"].encode(), SHA["fill"].encode()
-CLAIM, RENEW, COMMIT = SHA["claim"].encode(), SHA["renew"].encode(), b"COMMIT"
-READ_STEPS: Final = (None, CLAIM, b"before the rows", b"after the rows", FILL)
+LOOK, RENEW, COMMIT = SHA["look"].encode(), SHA["renew"].encode(), b"COMMIT"
+READ_STEPS: Final = (None, LOOK, b"before the rows", b"after the rows", FILL)
 WRITE_STEPS: Final = (None, b"written", HOLD, COMMIT, RELEASE, b"waiting")
 DRAIN_STEPS: Final = (None, RENEW, COMMIT)
 FAULTS: Final = (
@@ -258,7 +258,7 @@ class Model(RuleBasedStateMachine):
         if step is None:
             return None
         on = self.ground.workers[worker]
-        if step in (HOLD, RELEASE, FILL, CLAIM, RENEW):
+        if step in (HOLD, RELEASE, FILL, LOOK, RENEW):
             return on.redis.stop_before(step)
         return on.postgres.stop_before(step) if step == COMMIT else Stop(step)
 

@@ -69,14 +69,14 @@ async def test_a_read_never_takes_the_answer_to_an_earlier_question(
     await worker.name()
     order, server = Sequencer(), worker.cache.server
     assert server is not None
-    asked = server.mget
+    asked = server.script
 
-    async def slow(names: Sequence[str]) -> Answer:
-        answer = await asked(names)
+    async def slow(name: str, keys: Sequence[str], arguments: Sequence[Any]) -> Answer:
+        answer = await asked(name, keys, arguments)
         await order.stop("answered")
         return answer
 
-    monkeypatch.setattr(server, "mget", slow)
+    monkeypatch.setattr(server, "script", slow)
     first = asyncio.create_task(worker.name())
     await order.until("answered")
     monkeypatch.undo()

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import pytest
 
-from cache.second_level import dependencies
+from cache.reading import dependencies
 from db.connection import WriteConnection
 from db.where import statement
 from loaders.batch import Batch, Loaders, Wanted

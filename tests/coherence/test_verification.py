@@ -6,7 +6,7 @@ from typing import Any
 import structlog
 
 from cache.policy import encode
-from cache.second_level import decode_entry
+from cache.reading import decode_entry
 from db.where import statement
 from domain.ids import EmployeeId
 from loaders.batch import Loaders

@@ -4,7 +4,6 @@ import asyncio
 
 import pytest
 
-from cache.server import SHA
 from db.connection import ReadConnection
 from domain.errors import Unavailable
 from domain.ids import EmployeeId
@@ -55,23 +54,6 @@ async def test_a_write_of_psql_is_seen_after_a_tick_also_past_a_replica_that_lac
     asked(pair)
     assert await worker.name() == "new"
     assert asked(pair) == (1, 0)
-
-
-async def test_stamps_that_were_given_out_after_the_position_was_read(
-    pair: Pair, worker: Worker, other: Worker
-) -> None:
-    """A writer in between gives a new stamp, and what the replica says lacks its write."""
-    await pair.caught_up()
-    await pair.pause()
-    asked(pair)
-    stop = worker.redis.stop_before(SHA["claim"].encode())
-    reading = asyncio.create_task(worker.name())
-    await within(stop.reached.wait())
-    await other.rename("new")
-    stop.go_on()
-    assert await reading == "new"
-    assert asked(pair) == (1, 1), "the replica was asked, and not believed"
-    assert await other.name() == "new" and await other.from_cache()
 
 
 async def test_a_commit_that_the_replica_shows_before_the_primary_is_not_told(

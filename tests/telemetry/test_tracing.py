@@ -69,7 +69,7 @@ def know_the_viewer(traced: Traced) -> None:
     for number in range(0xF000, 0xF100):
         traced.ask(f"query Me{number} {{ me {{ email }} }}", number)
         [request] = tree(traced.collector.trace(f"{number:032x}"))["POST /graphql"]
-        if {"batch viewer": ["redis MGET"]} in request[f"query Me{number}"]:
+        if {"batch viewer": ["redis look"]} in request[f"query Me{number}"]:
             return
     raise AssertionError("the viewer was never found in the cache")
 
@@ -86,9 +86,9 @@ def test_a_request_is_a_tree(traced: Traced) -> None:
         "POST /graphql": [
             {
                 "query People": [
-                    {"batch viewer": ["redis MGET"]},
-                    {"batch employees": ["redis MGET", "redis claim", "redis lease", "sql employees"]},
-                    {"batch department+location": ["redis MGET", "sql organisation"]},
+                    {"batch viewer": ["redis look"]},
+                    {"batch employees": ["redis look", "redis lease", "sql employees"]},
+                    {"batch department+location": ["redis look", "sql organisation"]},
                 ]
             }
         ]
@@ -186,7 +186,7 @@ def test_a_change_shows_its_statements_holds_and_stamps(traced: Traced) -> None:
         "POST /graphql": [
             {
                 "mutation Rename": [
-                    {"batch viewer": ["redis MGET"]},
+                    {"batch viewer": ["redis look"]},
                     "sql BEGIN",
                     "sql employee_for_update",
                     {"batch location": ["sql location_by_id"]},
@@ -198,7 +198,7 @@ def test_a_change_shows_its_statements_holds_and_stamps(traced: Traced) -> None:
                     "sql COMMIT",
                     "sql position",
                     "redis release",
-                    {"batch employee": ["redis MGET", "sql employee_by_id"]},
+                    {"batch employee": ["redis look", "sql employee_by_id"]},
                 ]
             }
         ]

@@ -14,7 +14,7 @@ from tests.coherence.through_http.stand import Node, Stand
 from tests.kit.proxy import Stop
 
 STEPS: Final[dict[str, tuple[str, bytes]]] = {
-    "before the stamps are claimed": ("redis", SHA["claim"].encode()),
+    "before the cache is asked": ("redis", SHA["look"].encode()),
     "before a value is stored": ("redis", SHA["fill"].encode()),
     "before the tags are known": ("postgres", b"cache_pending"),
     "before the hold": ("redis", SHA["hold"].encode()),
