@@ -8,7 +8,7 @@ from typing import Final
 from cache.outage import Outage
 
 FIRST_PAUSE_S: Final = 0.3
-LONGEST_PAUSE_S: Final = 5.0
+LONGEST_PAUSE_S: Final = 1.0
 
 
 class BreakerOpen(Exception):

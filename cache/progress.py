@@ -13,8 +13,15 @@ from domain.consistency import Position
 VERIFIED: Final = b"0"
 
 
+class LastFence(msgspec.Struct, frozen=True):
+    """The fence that this process saw or renewed last; `suspended`: it was not to live, some writer cannot hold."""
+
+    value: bytes
+    suspended: bool = False
+
+
 class Needed(msgspec.Struct, frozen=True):
-    """What a replica must have to be asked; `held`: a write of what is asked for may be under way."""
+    """What a replica must have to be asked; `held`: a write of what is asked for may be under way, or not in it yet."""
 
     position: Position
     held: bool

@@ -24,8 +24,12 @@ from cache.filling import Filling
 from cache.flights import Flights
 from cache.leases import Lease, Leases
 from cache.policy import Policy, encode
+<<<<<<< HEAD
 from cache.progress import Needed, as_arguments, newest_of
 from cache.reading import HELD, Reading, Ticket, dependencies, payload
+=======
+from cache.progress import LastFence, Needed, as_arguments, newest_of
+>>>>>>> 139963e (wip)
 from cache.server import CacheUnreachable, Server
 from cache.tick import STAMP_LIFE, TickReader
 from domain.consistency import Position
@@ -62,7 +66,7 @@ class SecondLevelCache:
         self._life_by_kind = life_by_kind
         self.fence_name = f"{prefix}:f"
         self.newest_name = f"{prefix}:n"
-        self._last_fence: bytes | None = None
+        self._last_fence: LastFence | None = None
         self.stamp_prefix = f"{prefix}:s:"
         self.entry_prefix = f"{prefix}:e:"
         self._mark = f"{prefix}:a:"
@@ -95,6 +99,7 @@ class SecondLevelCache:
         stamps = dict(zip(wanted, values[2:], strict=False))
         if fence is None or not is_ours(fence, run_id, policy.declaration):
             return self._nothing(keys, "fenced", self._needed(run_id, values[1], self._last_fence, stamps))
+<<<<<<< HEAD
         self._last_fence = fence
         hits = self._hits(policy, zip(keys, entries, strict=False), fence, stamps, tags)
         misses = [key for key in keys if key not in hits]
@@ -103,6 +108,30 @@ class SecondLevelCache:
         reading = Reading(hits, misses, Ticket(fence, stamps), self._needed(run_id, values[1], fence, stamps))
         reading.names, reading.tags = entry_names, tags
         reading.note_unusable()
+=======
+        self._last_fence = LastFence(fence)
+        hits: dict[K, V | None] = {}
+        misses: list[K] = []
+        for key, entry in zip(keys, entries, strict=False):
+            try:
+                payload = _payload(entry, fence, [stamps[tag] for tag in tags[key]])
+                if payload is None:
+                    misses.append(key)
+                else:
+                    hits[key] = policy.decode(payload)
+            except ValueError:  # a MsgspecError, or a UnicodeDecodeError
+                count("cache_undecodable", policy.namespace)
+                misses.append(key)
+        count("cache_hits", policy.namespace, len(hits))
+        count("cache_misses", policy.namespace, len(misses))
+        if misses:
+            await self._claim(stamps, {tag for key in misses for tag in tags[key]})
+        reading = Reading(
+            hits, misses, Ticket(fence, stamps), self._needed(run_id, values[1], self._last_fence, stamps)
+        )
+        reading.held = sum(any(HELD in (stamps[tag] or b"") for tag in tags[key]) for key in misses)
+        count("cache_bypasses", "held", reading.held)
+>>>>>>> 139963e (wip)
         if policy.renews_early:
             reading.early = [
                 k for k, mark in zip(keys, entries[len(keys) :], strict=True) if mark is None and k in hits
@@ -162,7 +191,7 @@ class SecondLevelCache:
             run_id, (fence, newest) = await self._tick.read([self.fence_name, self.newest_name])
         except CacheUnreachable:
             return None
-        needed = self._needed(run_id, newest, fence or self._last_fence, {})
+        needed = self._needed(run_id, newest, LastFence(fence) if fence else self._last_fence, {})
         return needed.position if needed else None
 
     async def confirms(self, ticket: Ticket, tags: Sequence[str], replayed: Position) -> bool:
@@ -178,20 +207,21 @@ class SecondLevelCache:
         except CacheUnreachable:
             return False
         stamps = dict(zip(tags, now, strict=True))
-        needed = self._needed(run_id, value, fence, stamps)
+        needed = self._needed(run_id, value, LastFence(fence) if fence else None, stamps)
         if fence != ticket.fence or needed is None or needed.held:
             return False
         same = all(stamp is not None and ticket.stamps[tag] == stamp for tag, stamp in stamps.items())
         return same and replayed.server == needed.position.server and replayed.lsn >= needed.position.lsn
 
     def _needed(
-        self, run_id: str, newest: bytes | None, fence: bytes | None, stamps: Mapping[str, bytes | None]
+        self, run_id: str, newest: bytes | None, fence: LastFence | None, stamps: Mapping[str, bytes | None]
     ) -> Needed | None:
         """After the fence has lapsed what was newest under it is still true of the Redis that it lived on."""
-        position = newest_of(newest, fence)
-        if position is None or fence is None or not fence.startswith(f"{run_id}.".encode()):
+        position = newest_of(newest, fence.value) if fence else None
+        if position is None or fence is None or not fence.value.startswith(f"{run_id}.".encode()):
             return None
-        return Needed(position, any(stamp is not None and HELD in stamp for stamp in stamps.values()))
+        held = any(stamp is not None and HELD in stamp for stamp in stamps.values())
+        return Needed(position, held or fence.suspended)
 
     def _nothing(self, keys: Sequence[K], reason: str, needed: Needed | None = None) -> Reading[K, V]:
         count("cache_bypasses", reason, len(keys))
@@ -301,9 +331,15 @@ class SecondLevelCache:
         await self.server.delete([self.entry_prefix + entry for entry in entries])
 
     async def renew(
-        self, fence: Fence, drain: str, touched: Sequence[tuple[str, str]], position: Position | None = None
+        self,
+        fence: Fence,
+        drain: str,
+        touched: Sequence[tuple[str, str]],
+        position: Position | None = None,
+        *,
+        suspended: bool = False,
     ) -> None:
-        """Restamp (tag, xid) of drained transactions and extend the fence; raises CacheUnreachable.
+        """Restamp (tag, xid) of drained transactions and extend the fence, if not `suspended`; raises CacheUnreachable.
 
         `position` is where PostgreSQL was once the drained transactions had been seen.
         """
@@ -312,12 +348,13 @@ class SecondLevelCache:
         for start in range(0, max(len(touched), 1), MOST_RESTAMPED):
             chunk = touched[start : start + MOST_RESTAMPED]
             names = [self.fence_name, self.newest_name, *(self.stamp_prefix + tag for tag, _ in chunk)]
-            is_last = int(start + MOST_RESTAMPED >= len(touched))
+            is_last = int(start + MOST_RESTAMPED >= len(touched) and not suspended)
             expiry_ms = fence.from_ms + _ms(FENCE_LIFE)
             arguments = [fence.value, is_last, expiry_ms, drain, _ms(STAMP_LIFE), *newest, *(xid for _, xid in chunk)]
             answer = await self.server.run("renew", names, arguments)
             if answer.run_id != fence.run_id:
                 raise CacheUnreachable("Redis was replaced by another server in the middle of a drain")
+        self._last_fence = LastFence(fence.value.encode(), suspended)
         count("cache_drained", "", len(touched))
 
     async def close(self) -> None:

@@ -97,6 +97,10 @@ class Server:
         """Close every connection."""
         self._wires.close()
 
+    def reconnect(self) -> None:
+        """Use no open connection again: the address may lead elsewhere by now, which only a new one finds out."""
+        self._wires.renew()
+
     async def _connected(self) -> Wire:
         return await Wire.open(self._connection_class(**self._options))
 
@@ -110,6 +114,8 @@ class Server:
         except (RedisError, OSError, TimeoutError) as error:
             count("cache_failures", type(error).__name__)
             raise CacheUnreachable(str(error)) from error
+        if self.run_id not in ("", answer.run_id):
+            self.reconnect()
         self.run_id = answer.run_id
         if isinstance(answer.value, ResponseError):  # it can be reached, it only refuses: no business of the breaker
             count("cache_failures", type(answer.value).__name__)
@@ -121,7 +127,7 @@ class Server:
         """When the server is no longer the one to talk to, let every connection ask again where that is."""
         if self._locator is not None and isinstance(error, ELSEWHERE):
             self._locator.told(moved_to(error))
-            self._wires.renew()
+            self.reconnect()
 
     async def _answered(self, command: Sequence[Any]) -> Answer:
         async with Patience(self._timeout_s):

@@ -15,7 +15,9 @@ IN_USE: Final = timedelta(seconds=60)
 NOWHERE: Final = "nowhere"
 MOST_DRAINED: Final = 5_000
 
-_PENDING: Final = Query("cache_pending", text("SELECT xid, same_redis, unused, tags FROM cache_pending(:run_id)"))
+_PENDING: Final = Query(
+    "cache_pending", text("SELECT xid, same_redis, holds_in_s, unused, tags FROM cache_pending(:run_id)")
+)
 _SUSPEND: Final = Query("cache_suspend", text("SELECT cache_suspend(CAST(:fence AS float8), CAST(:lease AS interval))"))
 _COVERED: Final = Query("cache_covered", text("SELECT cache_covered(CAST(:fence AS float8))"))
 _PATIENCE: Final = Query(
@@ -58,11 +60,13 @@ _XID: Final = Query("cache_drain_id", text(f"SELECT pg_current_xact_id()::text, 
 class Pending(msgspec.Struct, frozen=True):
     """What the open transaction has touched so far, and how it can be withheld from readers until it is committed.
 
-    `same_redis`: by holding its tags, since the fence lives on the Redis that was named. `unused`: nobody caches.
+    `same_redis`: by holding its tags, since the fence lives on the Redis that was named; `holds_in_s`: once so many
+    seconds are over, since it has just moved there. `unused`: nobody caches.
     """
 
     xid: str
     same_redis: bool
+    holds_in_s: float
     unused: bool
     tags: list[str]
 
@@ -81,8 +85,8 @@ class FenceState(msgspec.Struct, frozen=True, array_like=True):
 
 async def pending(connection: WriteConnection, run_id: str) -> Pending:
     """Ask what this transaction touched; from here to COMMIT it may idle for 5 s at most."""
-    [(xid, same_redis, unused, tags)] = await connection.records(_PENDING, run_id=run_id)
-    return Pending(xid or "", bool(same_redis), bool(unused), collapse(sorted(tags)))
+    [(xid, same_redis, holds_in_s, unused, tags)] = await connection.records(_PENDING, run_id=run_id)
+    return Pending(xid or "", bool(same_redis), holds_in_s, bool(unused), collapse(sorted(tags)))
 
 
 async def suspend(connection: WriteConnection, fence: timedelta, lease: timedelta) -> None:

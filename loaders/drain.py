@@ -26,7 +26,10 @@ log = structlog.get_logger("rollcall.drain")
 
 
 async def drain_once(database: Database, cache: SecondLevelCache) -> bool:
-    """Drain and renew if this process can lead now; False when it cannot, or when the cache is suspended."""
+    """Drain and renew if this process can lead now; False when it cannot, or when the cache is suspended.
+
+    Then too the outbox is drained and the newest position made known, so that a replica can answer without a primary.
+    """
     if cache.server is None:
         return False
     run_id, clock_ms = await cache.server.clock_ms()  # before the outbox is read: the fence promises what it had then
@@ -36,13 +39,15 @@ async def drain_once(database: Database, cache: SecondLevelCache) -> bool:
             return False
         announced = await coherence.announce(connection, state)
         if not announced:
+            if state.run_id not in (run_id, coherence.NOWHERE):
+                # an address that leads to another server is found out by new connections only: all workers must agree
+                cache.server.reconnect()
+                run_id, clock_ms = await cache.server.clock_ms()
             # also while the cache is suspended, or the writers that cannot hold would suspend it for ever
             epoch = await _epoch(connection, state, run_id)
-            if state.suspended:
-                return False
             fence = Fence(run_id, epoch, state.declaration, clock_ms)
-            await cache.renew(fence, *await coherence.drain(connection, epoch))
-    return await drain_once(database, cache) if announced else True
+            await cache.renew(fence, *await coherence.drain(connection, epoch), suspended=state.suspended)
+    return await drain_once(database, cache) if announced else not state.suspended
 
 
 async def _epoch(connection: WriteConnection, state: coherence.FenceState, run_id: str) -> int:

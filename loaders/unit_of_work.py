@@ -69,10 +69,15 @@ async def _end(transaction: AsyncExitStack, unit: UnitOfWork, database: Database
             if unit.undone:
                 raise _Undone
             if pending.tags and not pending.unused:
-                held = pending.same_redis and await cache.hold(pending.xid, pending.tags, home)
+                if pending.holds_in_s:  # the fence has just moved here
+                    await asyncio.sleep(pending.holds_in_s)
+                    pending = await coherence.pending(unit.connection, home)
+                while not (held := pending.same_redis and await cache.hold(pending.xid, pending.tags, home)):
+                    if await _suspended(database, unit.connection):
+                        break
+                    home = await cache.home()  # it may be back, and the fence with it
+                    pending = await coherence.pending(unit.connection, home)
                 count("writes", "held" if held else "suspended")
-                if not held:
-                    await _suspended(database, unit.connection)
     except _Undone:
         return
     # a COMMIT that failed never gets here: its outcome is unknown, so its hold stays until the drain or its deadline
@@ -80,13 +85,11 @@ async def _end(transaction: AsyncExitStack, unit: UnitOfWork, database: Database
         await cache.release(pending.xid, pending.tags, unit.connection.position)
 
 
-async def _suspended(database: Database, connection: WriteConnection) -> None:
-    """Switch the cache off for everyone, and wait until the transaction can be committed under that."""
-    while True:
-        async with database.aside() as aside:
-            await coherence.suspend(aside, FENCE_LIFE * CLOCK_MARGIN, SUSPENSION)
-        wait = await coherence.covered(connection, FENCE_LIFE * CLOCK_MARGIN)
-        if wait == timedelta():
-            return
-        if wait:
-            await asyncio.sleep(wait.total_seconds())
+async def _suspended(database: Database, connection: WriteConnection) -> bool:
+    """Switch the cache off for everyone; True when the transaction can be committed now, False after a wait."""
+    async with database.aside() as aside:
+        await coherence.suspend(aside, FENCE_LIFE * CLOCK_MARGIN, SUSPENSION)
+    wait = await coherence.covered(connection, FENCE_LIFE * CLOCK_MARGIN)
+    if wait:
+        await asyncio.sleep(wait.total_seconds())
+    return wait == timedelta()

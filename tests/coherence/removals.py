@@ -90,8 +90,8 @@ def without_release() -> None:
 
 
 def without_suspension() -> None:
-    async def suspended(*_: Any) -> None:
-        return
+    async def suspended(*_: Any) -> bool:
+        return True
 
     vars(loaders.unit_of_work)["_suspended"] = suspended
 
@@ -111,8 +111,8 @@ def without_drain() -> None:
     """The fence is kept alive, but nothing is restamped."""
     whole = SecondLevelCache.renew
 
-    async def renew(self: SecondLevelCache, fence: Any, drain: str, _: Any, position: Any = None) -> None:
-        await whole(self, fence, drain, [], position)
+    async def renew(self: SecondLevelCache, fence: Any, drain: str, _: Any, *more: Any, **how: Any) -> None:
+        await whole(self, fence, drain, [], *more, **how)
 
     SecondLevelCache.renew = renew  # type: ignore[method-assign]
 
@@ -242,9 +242,9 @@ def without_identity_of_redis() -> None:
     """A drain that meets two servers goes on."""
     whole = SecondLevelCache.renew
 
-    async def renew(self: SecondLevelCache, *given: Any) -> None:
+    async def renew(self: SecondLevelCache, *given: Any, **how: Any) -> None:
         try:
-            await whole(self, *given)
+            await whole(self, *given, **how)
         except cache.server.CacheUnreachable as error:
             if "replaced" not in str(error):
                 raise

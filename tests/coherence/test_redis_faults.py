@@ -175,6 +175,65 @@ async def test_a_promoted_replica_that_lost_writes_is_another_one(
         assert await other.name() == "new"
 
 
+async def test_a_worker_whose_connections_stayed_with_the_redis_that_was_left_follows_the_others(
+    worker: Worker, other: Worker
+) -> None:
+    """The address leads to another server, but nobody cut what was open: else each would move the fence to its own."""
+    await worker.name()
+    await other.name(2)
+    with private_valkey() as promoted:
+        other.redis.point_to(promoted.path, cut=False)
+        worker.redis.point_to(promoted.path)
+        await worker.reconnect()
+        assert await worker.drain()
+        home = await worker.psql("SELECT epoch, run_id FROM cache_state")
+        assert await other.drain()
+        assert await worker.psql("SELECT epoch, run_id FROM cache_state") == home
+        assert other.cache.server is not None and other.cache.server.run_id == home[0][1]
+
+
+async def test_once_another_redis_answered_no_older_connection_is_used(worker: Worker) -> None:
+    server = worker.cache.server
+    assert server is not None
+    before = {answer.run_id for answer in await asyncio.gather(*(server.ask("PING") for _ in range(2)))}
+    with private_valkey() as promoted:
+        worker.redis.point_to(promoted.path, cut=False)
+        both = {answer.run_id for answer in await asyncio.gather(*(server.ask("PING") for _ in range(3)))}
+        assert len(both) == 2 and before < both
+        after = {answer.run_id for answer in await asyncio.gather(*(server.ask("PING") for _ in range(3)))}
+        assert after == both - before
+
+
+async def test_a_writer_that_comes_just_after_the_fence_has_moved_waits_and_holds(
+    worker: Worker, valkey: Valkey
+) -> None:
+    """So it need not switch the cache off for 4 s more."""
+    await worker.name()
+    valkey.restart()
+    await worker.reconnect()
+    assert await worker.drain()
+    with recording() as made:
+        begun = time.monotonic()
+        await worker.rename("new")
+    assert 1.5 < time.monotonic() - begun < 6 and made.sql.count("cache_suspend") == 0
+    assert await worker.drain() and await worker.name() == "new" and await worker.from_cache()
+
+
+async def test_a_writer_that_waited_without_redis_holds_once_that_is_back(worker: Worker, other: Worker) -> None:
+    """The suspension that it began is not made longer."""
+    await worker.name()
+    await other.redis.refuse()
+    with recording() as made:
+        writing = asyncio.create_task(other.rename("new"))
+        async with asyncio.timeout(10):
+            while await worker.psql("SELECT suspended_until > clock_timestamp() FROM cache_state") == [(False,)]:
+                pass
+        await other.redis.heal()
+        await writing
+    assert made.sql.count("cache_suspend") == 1
+    assert await worker.name() == "new"
+
+
 async def test_a_drain_that_meets_two_servers_drains_nothing(worker: Worker, other: Worker) -> None:
     """The clock of one, the renewal on the other: the outbox must not be lost."""
     await worker.name()

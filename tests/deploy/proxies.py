@@ -56,8 +56,9 @@ async def valkey_proxy(servers: Sequence[int], sentinels: Sequence[int], folder:
     """HAProxy that leads to the Valkey that the Sentinels name as primary."""
     program, port = needed("haproxy", "`apt-get install haproxy`"), free_port()
     text = (DEPLOY / "haproxy" / "valkey.cfg").read_text()
-    theirs = dict(zip((6379, 6380, 6381, 26379, 26380, 26381), (port, *servers, *sentinels), strict=True))
-    text = re.sub(r"(127.0.0.1:)(\d+)", lambda found: f"{found[1]}{theirs[int(found[2])]}", text)
+    ours = (6379, 16380, 16381, 6380, 6381, 26379, 26380, 26381)
+    theirs = dict(zip(ours, (port, free_port(), free_port(), *servers, *sentinels), strict=True))
+    text = re.sub(r"(127.0.0.1(?::| port ))(\d+)", lambda found: f"{found[1]}{theirs[int(found[2])]}", text)
     text = re.sub(r"(638[01])(\\r\")", lambda found: f"{theirs[int(found[1])]}{found[2]}", text)
     (folder / "valkey.cfg").write_text(text.replace("maxconn 4000", "maxconn 400\n    nbthread 1"))
     async with running((program, "-db", "-f", str(folder / "valkey.cfg")), port, folder):

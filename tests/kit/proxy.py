@@ -69,10 +69,11 @@ class Proxy:
         """Hold up each piece of a conversation, in both directions."""
         self._delay = each
 
-    def point_to(self, upstream: str | os.PathLike[str]) -> None:
-        """Forward to another server from now on, as after a failover."""
+    def point_to(self, upstream: str | os.PathLike[str], *, cut: bool = True) -> None:
+        """Forward to another server from now on, as after a failover; what is open stays there if not cut."""
         self._upstream = os.fspath(upstream)
-        self.cut()
+        if cut:
+            self.cut()
 
     def cut(self) -> None:
         """Cut every open connection once."""

@@ -93,12 +93,16 @@ class Pair:
         """Lose a server as one loses a machine."""
         await server.end(signal.SIGKILL if server is self.replica else signal.SIGQUIT)
 
+    async def start_again(self, server: Program) -> None:
+        """Bring one of them back, if it is not there."""
+        if server.process is None or server.process.poll() is not None:
+            server.start()
+        await until(lambda: self._answers(server.port), "the server answers")
+
     async def heal(self) -> None:
         """Both run, and the replica follows."""
         for server in (self.primary, self.replica):
-            if server.process is None or server.process.poll() is not None:
-                server.start()
-            await until(lambda at=server.port: self._answers(at), "the server answers")  # type: ignore[misc]
+            await self.start_again(server)
         await self.resume()
         await self.set_on_replica("recovery_min_apply_delay", "0")
         await self.set_on_primary("synchronous_standby_names", "")

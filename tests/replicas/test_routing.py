@@ -9,6 +9,7 @@ from domain.errors import Unavailable
 from domain.ids import EmployeeId
 from loaders.employees import employee_by_id
 from loaders.routing import looked_up
+from tests.coherence.valkey import Valkey
 from tests.coherence.worker import Worker
 from tests.kit.sequencer import within
 from tests.replicas.conftest import known
@@ -129,6 +130,54 @@ async def test_without_a_primary_reads_go_on_and_writes_are_refused(pair: Pair, 
     assert [await worker.name(number) for number in range(1, 5)] == ["new", "name 2", "name 3", "name 4"]
     assert asked(pair) == (0, 6)
     assert not await worker.from_cache(2), "what a replica says alone is not cached"
+
+
+@pytest.fixture
+async def replaced(pair: Pair, worker: Worker, valkey: Valkey) -> Worker:
+    """A worker whose Redis was replaced, while a writer somewhere cannot hold: the cache stays off."""
+    await pair.caught_up()
+    await worker.psql("UPDATE cache_state SET suspended_until = 'infinity', suspended_from = '-infinity'")
+    valkey.restart()
+    await worker.reconnect()
+    async with asyncio.timeout(10):
+        while await worker.cache.newest() is None:
+            assert not await worker.drain()
+    return worker
+
+
+async def test_soon_after_redis_was_replaced_reads_go_on_without_a_primary(pair: Pair, replaced: Worker) -> None:
+    """The newest position is known before the cache is used again."""
+    await replaced.rename("new")
+    assert await replaced.name() == "new" and not await replaced.from_cache()
+    await pair.caught_up()
+    await pair.kill(pair.primary)
+    asked(pair)
+    assert await replaced.name() == "new" and await replaced.name(2) == "name 2"
+    assert asked(pair) == (0, 2)
+
+
+async def test_soon_after_redis_was_replaced_what_was_acknowledged_is_never_read_as_absent(
+    pair: Pair, replaced: Worker
+) -> None:
+    """The replica never got it, and knows of nothing that it lacks."""
+    await pair.kill(pair.replica)
+    await replaced.rename("new")
+    await pair.kill(pair.primary)
+    await pair.start_again(pair.replica)
+    with pytest.raises(Unavailable, match="no replica has what was written last"):
+        await replaced.name()
+    await pair.heal()
+    await pair.caught_up()
+    assert await replaced.name() == "new"
+
+
+async def test_while_a_writer_cannot_hold_no_replica_that_follows_is_asked_alone(pair: Pair, replaced: Worker) -> None:
+    """Only we have lost the primary: that writer goes on there, and tells nobody here of it."""
+    await replaced.postgres.refuse()
+    with pytest.raises(Unavailable, match="no replica has what was written last"):
+        await replaced.name()
+    await pair.kill(pair.primary)
+    assert await replaced.name() == "name 1"
 
 
 async def test_without_a_primary_what_was_acknowledged_is_never_read_as_absent(pair: Pair, worker: Worker) -> None:
