@@ -24,12 +24,8 @@ from cache.filling import Filling
 from cache.flights import Flights
 from cache.leases import Lease, Leases
 from cache.policy import Policy, encode
-<<<<<<< HEAD
-from cache.progress import Needed, as_arguments, newest_of
-from cache.reading import HELD, Reading, Ticket, dependencies, payload
-=======
 from cache.progress import LastFence, Needed, as_arguments, newest_of
->>>>>>> 139963e (wip)
+from cache.reading import HELD, Reading, Ticket, dependencies, payload
 from cache.server import CacheUnreachable, Server
 from cache.tick import STAMP_LIFE, TickReader
 from domain.consistency import Position
@@ -99,39 +95,14 @@ class SecondLevelCache:
         stamps = dict(zip(wanted, values[2:], strict=False))
         if fence is None or not is_ours(fence, run_id, policy.declaration):
             return self._nothing(keys, "fenced", self._needed(run_id, values[1], self._last_fence, stamps))
-<<<<<<< HEAD
-        self._last_fence = fence
+        self._last_fence = seen = LastFence(fence)
         hits = self._hits(policy, zip(keys, entries, strict=False), fence, stamps, tags)
         misses = [key for key in keys if key not in hits]
         count("cache_hits", policy.namespace, len(hits))
         count("cache_misses", policy.namespace, len(misses))
-        reading = Reading(hits, misses, Ticket(fence, stamps), self._needed(run_id, values[1], fence, stamps))
+        reading = Reading(hits, misses, Ticket(fence, stamps), self._needed(run_id, values[1], seen, stamps))
         reading.names, reading.tags = entry_names, tags
         reading.note_unusable()
-=======
-        self._last_fence = LastFence(fence)
-        hits: dict[K, V | None] = {}
-        misses: list[K] = []
-        for key, entry in zip(keys, entries, strict=False):
-            try:
-                payload = _payload(entry, fence, [stamps[tag] for tag in tags[key]])
-                if payload is None:
-                    misses.append(key)
-                else:
-                    hits[key] = policy.decode(payload)
-            except ValueError:  # a MsgspecError, or a UnicodeDecodeError
-                count("cache_undecodable", policy.namespace)
-                misses.append(key)
-        count("cache_hits", policy.namespace, len(hits))
-        count("cache_misses", policy.namespace, len(misses))
-        if misses:
-            await self._claim(stamps, {tag for key in misses for tag in tags[key]})
-        reading = Reading(
-            hits, misses, Ticket(fence, stamps), self._needed(run_id, values[1], self._last_fence, stamps)
-        )
-        reading.held = sum(any(HELD in (stamps[tag] or b"") for tag in tags[key]) for key in misses)
-        count("cache_bypasses", "held", reading.held)
->>>>>>> 139963e (wip)
         if policy.renews_early:
             reading.early = [
                 k for k, mark in zip(keys, entries[len(keys) :], strict=True) if mark is None and k in hits
