@@ -7,7 +7,7 @@ from typing import Final
 
 import msgspec
 
-from cache.second_level import decode_entry
+from cache.reading import decode_entry
 from domain.permission import Viewer
 from resolvers.consulted import facts_of
 from web.answer_version import answer_version
