@@ -9,7 +9,7 @@ from typing import Final
 
 import msgspec
 
-from tests.coherence import removals
+from tests.coherence import answer_removals, removals
 
 
 class Safeguard(msgspec.Struct, frozen=True):
@@ -29,6 +29,7 @@ def weaken(name: str) -> None:
 _INTERLEAVINGS, _REDIS, _DATABASE, _LOADERS, _STEPS = (
     f"test_{name}.py::test_" for name in ("interleavings", "redis_faults", "database_faults", "loaders", "single_steps")
 )
+_SHARED: Final = "../responses/test_shared.py::test_"
 SAFEGUARDS: Final[dict[str, Safeguard]] = {
     "the stamps of an entry are compared": Safeguard(
         f"{_INTERLEAVINGS}a_value_is_read_from_the_cache_until_it_is_written", removals.payload_without("stamps")
@@ -151,6 +152,21 @@ SAFEGUARDS: Final[dict[str, Safeguard]] = {
     ),
     "in its own transaction a request passes the cache by": Safeguard(
         f"{_LOADERS}a_request_reads_its_own_write_before_and_after_commit", removals.without_own_transaction
+    ),
+    "an answer of another worker passes the look at stamps": Safeguard(
+        f"{_SHARED}a_change_ends_it_for_everybody", answer_removals.without_look
+    ),
+    "an answer is named by every fact that making it looked at": Safeguard(
+        f"{_SHARED}viewers_of_one_class_share_over_workers_and_two_classes_never", answer_removals.without_facts
+    ),
+    "an answer of another worker ends when time has changed it": Safeguard(
+        f"{_SHARED}its_end_and_its_beginning_are_kept", answer_removals.at(lambda since, _: since, ends=False)
+    ),
+    "an answer is not taken before it was made": Safeguard(
+        f"{_SHARED}its_end_and_its_beginning_are_kept", answer_removals.at(max)
+    ),
+    "answers of another version have other names": Safeguard(
+        f"{_SHARED}what_another_version_stored_is_not_read", answer_removals.without_version
     ),
 }
 _MODEL: Final = "test_model.py::test_no_order_of_steps_tells_anything_old"

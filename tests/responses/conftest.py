@@ -1,14 +1,18 @@
 """A service per test, over a small company of its own where the test writes."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 
 import pytest
 
+from tests.coherence.weakened import weaken
 from tests.kit.clock import Clock
 from tests.kit.databases import Databases
 from tests.kit.small_company import NOW, fill_small_company
 from tests.responses.service import Service, open_service
+
+weaken(os.environ.get("WITHOUT", ""))
 
 
 @pytest.fixture
