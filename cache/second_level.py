@@ -149,10 +149,14 @@ class SecondLevelCache:
         return await self.stands(self.foundation(fence, stamps))
 
     async def as_stored(self, names: Sequence[str]) -> list[bytes | None]:
-        """Entries by name, unchecked; raises CacheUnreachable."""
+        """Entries of no lookup as they stand, unchecked; nothing of all when Redis cannot be reached."""
+        nothing: list[bytes | None] = [None] * len(names)
         if self._tick is None:
-            return [None] * len(names)
-        return list((await self._tick.read([self.entry_prefix + name for name in names])).value)
+            return nothing
+        try:
+            return list((await self._tick.read([self.entry_prefix + name for name in names])).value)
+        except CacheUnreachable:
+            return nothing
 
     async def newest(self) -> Position | None:
         """The newest position of PostgreSQL that the stamps know of, None when that is not known for certain."""
@@ -238,6 +242,12 @@ class SecondLevelCache:
                 filling.add(policy.namespace, self.entry_prefix + name, entry, life_ms, mark, cost)
         filling.give_back(lease)
         filling.leave()
+
+    def store_soon(self, namespace: str, name: str, entry: bytes, life: timedelta) -> None:
+        """Store an entry of no lookup, together with what lookups have loaded."""
+        if self._filling is not None:
+            self._filling.add(namespace, self.entry_prefix + name, entry, _ms(life), "", timedelta())
+            self._filling.leave()
 
     def later(self, work: Coroutine[Any, Any, None]) -> None:
         """Do something off the reply path that storing belongs to; of no request, also where statements are counted."""

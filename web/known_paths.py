@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from cache.shelf import Shelf
+from cache.second_level import SecondLevelCache
 from resolvers.consulted import FACTS
 from web.answer_version import answer_version
 from web.execution import PreparedOperation
@@ -19,6 +19,7 @@ from web.execution import PreparedOperation
 Path = tuple[str, ...]
 """The facts that an execution looked at."""
 
+NAMESPACE: Final = "hint"
 MOST_QUERIES: Final = 10_000
 MOST_PATHS: Final = 4
 """Of a query: the same one may look at other facts for another viewer, or with other variables."""
@@ -30,8 +31,8 @@ _decode: Final = msgspec.msgpack.Decoder(tuple[Path, ...]).decode
 class KnownPaths:
     """What one worker knows; the query asked least lately is forgotten first."""
 
-    def __init__(self, shelf: Shelf) -> None:
-        self._shelf = shelf
+    def __init__(self, cache: SecondLevelCache) -> None:
+        self._cache = cache
         self._known: OrderedDict[str, tuple[Path, ...]] = OrderedDict()
 
     def of(self, hint: str) -> tuple[Path, ...] | None:
@@ -61,12 +62,12 @@ class KnownPaths:
             self.learn(hint, paths)
         return paths
 
-    async def tell(self, hint: str) -> None:
+    def tell(self, hint: str) -> None:
         """Store what is known of a query, for workers that know nothing of it."""
-        await self._shelf.put(hint, msgspec.msgpack.encode(self.of(hint)), HINT_LIFE)
+        self._cache.store_soon(NAMESPACE, hint, msgspec.msgpack.encode(self.of(hint)), HINT_LIFE)
 
 
 def hint_of(prepared: PreparedOperation) -> str:
     """The name of the hint about a query: the same for all variables."""
     text = f"{prepared.operation.name or ''}\n{prepared.request.query}".encode()
-    return f"hint@{answer_version()}:{hashlib.blake2b(text, digest_size=16).hexdigest()}"
+    return f"{NAMESPACE}@{answer_version()}:{hashlib.blake2b(text, digest_size=16).hexdigest()}"

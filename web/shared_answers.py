@@ -12,15 +12,15 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from cache.second_level import SecondLevelCache
-from cache.shelf import Shelf
 from resolvers.context import Context
 from telemetry.counters import count
-from web.answer_entries import AnswerName, answer_name, entry_of, kept_from
+from web.answer_entries import NAMESPACE, AnswerName, answer_name, entry_of, kept_from
 from web.execution import PreparedOperation
 from web.known_paths import KnownPaths, hint_of
 from web.response_cache import KeptAnswer, KnownViewer, ResponseCache
 
 LIFE: Final = timedelta(minutes=10)
+SHORTEST_LIFE: Final = timedelta(milliseconds=100)
 LARGEST_BYTES: Final = 1_000_000
 """Of an entry: a larger one would hold up everything that is read in the same tick."""
 TURNS: Final = 2
@@ -45,9 +45,8 @@ class SharedAnswers:
         self._cache = cache
         self._responses = responses
         self._clock = clock
-        self._shelf = Shelf(cache)
-        self._paths = KnownPaths(self._shelf)
-        self._is_on = self._shelf.is_there and responses.keeps
+        self._paths = KnownPaths(cache)
+        self._is_on = cache.server is not None and responses.keeps
 
     @contextmanager
     def looking(self, prepared: PreparedOperation, user_id: int | None) -> Iterator[Look]:
@@ -102,7 +101,7 @@ class SharedAnswers:
         return await self._read(names)
 
     async def _read(self, names: Sequence[str]) -> Stored:
-        return dict(zip(names, await self._shelf.read(names), strict=True))
+        return dict(zip(names, await self._cache.as_stored(names), strict=True))
 
     def store_later(self, look: Look, context: Context, kept: KeptAnswer) -> None:
         """Let the other workers have an answer that was just made; off the reply path."""
@@ -113,12 +112,14 @@ class SharedAnswers:
         self._cache.later(self._store(look, name, kept, self._clock()))
 
     async def _store(self, look: Look, name: AnswerName, kept: KeptAnswer, since: datetime) -> None:
+        life = LIFE if kept.valid_until is None else min(LIFE, kept.valid_until - since)
+        if life < SHORTEST_LIFE:
+            return
         entry = entry_of(kept, name, since)
         if len(entry) > LARGEST_BYTES:
             count("shared_answers", "large")
             return
-        life = LIFE if kept.valid_until is None else min(LIFE, kept.valid_until - since)
         if self._paths.learn(look.hint, [name.facts]):
-            await self._paths.tell(look.hint)
-        if await self._shelf.put(name.entry, entry, life):
-            count("shared_answers", "stored")
+            self._paths.tell(look.hint)
+        self._cache.store_soon(NAMESPACE, name.entry, entry, life)
+        count("shared_answers", "stored")

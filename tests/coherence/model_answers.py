@@ -7,11 +7,10 @@ from typing import Final
 import msgspec
 
 from cache.second_level import SecondLevelCache
-from cache.shelf import Shelf
 from domain.ids import UserId
 from domain.permission import ViewerFacts, viewer_of
 from tests.kit.small_company import NOW
-from web.answer_entries import AnswerName, entry_of, kept_from
+from web.answer_entries import NAMESPACE, AnswerName, entry_of, kept_from
 from web.answers import Answer
 from web.response_cache import KeptAnswer, KnownViewer, ResponseCache
 
@@ -23,15 +22,15 @@ def _name(what: int) -> AnswerName:
     return AnswerName(OPERATION, (), msgspec.msgpack.encode(what))
 
 
-async def put(cache: SecondLevelCache, what: int, fence: bytes, stamps: dict[str, bytes], told: dict[int, int]) -> None:
+def put(cache: SecondLevelCache, what: int, fence: bytes, stamps: dict[str, bytes], told: dict[int, int]) -> None:
     """Let everybody have what was told."""
     kept = KeptAnswer(Answer(200, msgspec.msgpack.encode(told)), "", None, fence, stamps)
-    await Shelf(cache).put(_name(what).entry, entry_of(kept, _name(what), NOW), timedelta(hours=1))
+    cache.store_soon(NAMESPACE, _name(what).entry, entry_of(kept, _name(what), NOW), timedelta(hours=1))
 
 
 async def taken(cache: SecondLevelCache, what: int) -> Mapping[int, int]:
     """What somebody was told, if it may be told again."""
-    [entry] = await Shelf(cache).read([_name(what).entry])
+    [entry] = await cache.as_stored([_name(what).entry])
     kept = kept_from(entry, _name(what), NOW) if entry else None
     if kept is None:
         return {}

@@ -223,7 +223,7 @@ class Model(RuleBasedStateMachine):
         if told and reading.dependencies.storable and reading.dependencies.fence:
             rests_on = reading.dependencies.fence, dict(reading.dependencies.stamps)
             self.kept.append((worker, *rests_on, told))
-            await model_answers.put(on.cache, 0 if whole else row, *rests_on, told)
+            model_answers.put(on.cache, 0 if whole else row, *rests_on, told)
         await on.cache.settle()
 
     async def _write(self, worker: int, row: int, stop: Stop | None) -> None:
