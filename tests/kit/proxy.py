@@ -2,9 +2,13 @@
 
 import asyncio
 import os
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
+
+PREPARED = re.compile(rb"P.{4}(__asyncpg_stmt_\w+__)\0([^\0]*)\0", re.DOTALL)
+"""A statement is sent once with its text, and then by this name."""
 
 
 class Stop:
@@ -136,10 +140,13 @@ class Proxy:
     async def _questions(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, client: asyncio.StreamWriter
     ) -> None:
+        prepared: dict[bytes, bytes] = {}
         try:
             while piece := await reader.read(1 << 16):
                 await self._hold_up()
-                stop = next((stop for stop in self._stops if stop.marker in piece), None)
+                if b"__asyncpg_stmt_" in piece:
+                    prepared |= {found[1]: found[2] for found in PREPARED.finditer(piece)}
+                stop = next((stop for stop in self._stops if _is_said(stop.marker, piece, prepared)), None)
                 if stop:
                     self._stops.remove(stop)
                     await stop.wait(client.get_extra_info("peername")[1])
@@ -176,6 +183,10 @@ class Proxy:
         if self._delay:
             await asyncio.sleep(self._delay.total_seconds())
         await self._open.wait()
+
+
+def _is_said(marker: bytes, piece: bytes, prepared: dict[bytes, bytes]) -> bool:
+    return marker in piece or any(marker in text and name in piece for name, text in prepared.items())
 
 
 @asynccontextmanager

@@ -1,8 +1,14 @@
 """The kit itself: it counts exactly, notices an N+1, and starts every test with an empty cache."""
 
+import asyncio
+
+import asyncpg
 import pytest
+from sqlalchemy.engine import make_url
 
 from db.where import statement
+from tests.kit.databases import Databases
+from tests.kit.proxy import proxy_to
 from tests.kit.rig import Rig
 from tests.kit.round_trips import round_trips
 from tests.kit.small_company import HR
@@ -52,3 +58,20 @@ async def test_rows_written_through_the_rig_are_seen_at_once(fresh_rig: Rig) -> 
 async def test_an_empty_rig_has_no_company(empty_rig: Rig) -> None:
     async with empty_rig.database.read() as connection:
         assert await connection.records(statement("kit", "SELECT count(*) FROM employee")) == [(0,)]
+
+
+async def test_the_proxy_stops_before_a_statement_that_was_prepared_long_ago(databases: Databases) -> None:
+    url = make_url(await asyncio.to_thread(databases.new))
+    async with proxy_to(f"{url.query['host']}/.s.PGSQL.5432") as proxy:
+        connection = await asyncpg.connect(host="127.0.0.1", port=proxy.port, user=url.username, database=url.database)
+        for _ in range(2):
+            assert await connection.fetchval("SELECT 1 + $1::int", 1) == 2
+        stop = proxy.stop_before(b"SELECT 1 +")
+        asking = asyncio.create_task(connection.fetchval("SELECT 1 + $1::int", 1))
+        async with asyncio.timeout(10):
+            await stop.reached.wait()
+        assert not asking.done()
+        stop.go_on()
+        assert await asking == 2
+        await connection.close()
+    await asyncio.to_thread(databases.drop, f"{url}")

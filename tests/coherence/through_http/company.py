@@ -82,12 +82,7 @@ async def found_company(postgres: PostgreSQL, folder: Path, now: datetime) -> Co
             await refresh_all_stats(connection, first, today)
     finally:
         await database.close()
-    admin = await postgres.connect("postgres")
-    try:
-        await admin.execute(TRAIL)
-        await admin.execute("GRANT SELECT, INSERT ON torture_trail TO app; ANALYZE")
-    finally:
-        await admin.close()
+    await postgres.run_as_owner(f"{TRAIL} GRANT SELECT, INSERT ON torture_trail TO app; ANALYZE")
     tokens = Tokens(kept_key(folder / "auth.key"), audience="rollcall-api", access_ttl=timedelta(days=1))
     signed = {name: tokens.issue(number, 0, now).access_token for number, name in enumerate(VIEWERS, 1)}
     return Company(zone, today, signed)

@@ -4,7 +4,8 @@ import asyncio
 import random
 import signal
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Final
 
 import psutil
@@ -25,6 +26,7 @@ STEPS: Final[dict[str, tuple[str, bytes]]] = {
     "before the outbox is emptied": ("postgres", b"DELETE FROM cache_outbox"),
     "before the fence is renewed": ("redis", SHA["renew"].encode()),
 }
+OFTEN: Final = {"before the hold": 2, "before COMMIT": 2, "before the release": 4}
 STEP_LIMIT_S: Final = 8.0
 
 
@@ -40,7 +42,8 @@ class Faults:
         self._deck: list[Callable[[], Awaitable[None]]] = []
         self._kinds: dict[Callable[[], Awaitable[None]], int] = {
             self.kill_worker: 2,
-            self.kill_at_a_step: 8,
+            self.kill_at_a_step: 6,
+            self.delay_at_a_step: 8,
             self.kill_node: 1,
             self.freeze_worker: 3,
             self.freeze_valkey: 3,
@@ -89,23 +92,44 @@ class Faults:
 
     async def kill_at_a_step(self) -> None:
         """SIGKILL of whichever worker comes to a step; what it was about to send is sent, or not."""
-        node, (name, (server, marker)) = self._node(), self._random.choice(list(STEPS.items()))
+        node = self._node()
+        ready = node.said["ready"]
+        async with self._somebody_at_a_step(node) as found:
+            if found is not None:
+                name, stop, pid = found
+                psutil.Process(pid).kill()
+                self._note(f"killed {name}, which was {'sent' if self._end(stop) else 'not sent'}")
+                await node.replaced(ready)
+
+    async def delay_at_a_step(self) -> None:
+        """What a worker sends comes late, or never: shorter or longer than it waits, than a hold, or what may idle."""
+        async with self._somebody_at_a_step(self._node()) as found:
+            if found is not None:
+                name, stop, _ = found
+                if self._random.random() < 0.5:  # else everybody would be served by the cache, or nobody
+                    await asyncio.to_thread(self._evict)
+                await asyncio.sleep(self._random.choice((0.1, 0.3, 1, 3, 6)))
+                self._note(f"delayed {name}{'' if self._end(stop) else ', which was not sent'}")
+
+    @asynccontextmanager
+    async def _somebody_at_a_step(self, node: Node) -> AsyncIterator[tuple[str, Stop, int] | None]:
+        """The name of the step, the place where what is to be sent waits, and whose it is."""
+        [name] = self._random.choices(list(STEPS), [OFTEN.get(name, 1) for name in STEPS])
+        server, marker = STEPS[name]
         proxy = node.redis if server == "redis" else node.postgres
-        ready, stop = node.said["ready"], proxy.stop_before(marker)
+        stop = proxy.stop_before(marker)
         try:
             async with asyncio.timeout(STEP_LIMIT_S):
                 await stop.reached.wait()
         except TimeoutError:
             self._note(f"nobody came to the step {name}")
+            pid = None
+        else:
+            pid = proxy.owner(stop.peer_port)  # None when its connection was cut meanwhile
+        try:
+            yield None if pid is None else (name, stop, pid)
+        finally:
             proxy.forget(stop)
-            return
-        pid = proxy.owner(stop.peer_port)
-        if pid is None:  # its connection was cut meanwhile
-            stop.go_on()
-            return
-        psutil.Process(pid).kill()
-        self._note(f"killed {name}, which was {'sent' if self._end(stop) else 'not sent'}")
-        await node.replaced(ready)
 
     def _end(self, stop: Stop) -> bool:
         if self._random.random() < 0.5:
@@ -149,6 +173,12 @@ class Faults:
     async def empty_valkey(self) -> None:
         """FLUSHALL."""
         await asyncio.to_thread(self.stand.valkey.ask, "FLUSHALL")
+
+    def _evict(self) -> None:
+        """Half of the entries are gone, as when memory is short."""
+        with self.stand.valkey.client as client:
+            if keys := [key for key in client.scan_iter("*:e:*", 1000) if self._random.random() < 0.5]:
+                client.unlink(*keys)
 
     async def fail_over(self) -> None:
         """The replica takes over without the last writes; for a while the nodes may disagree about who serves."""

@@ -1,5 +1,6 @@
 """What viewers ask, and which watched numbers an answer tells."""
 
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from datetime import date, timedelta
 from random import Random
@@ -34,6 +35,8 @@ COUNTED: Final = "query Counted($filter: AttendanceFilter!) { attendance(filter:
 PUNCHED_DATES: Final = 3
 """The oldest dates are for single punches; on the others people come whole days."""
 EXCEPTION_DAYS: Final = 30
+ABOUT_WRITTEN: Final = 0.3
+"""Of questions about one employee: the time in which a missing safeguard shows is short."""
 Pairs = Iterable[tuple[Register, int]]
 
 
@@ -70,6 +73,8 @@ class Numbers:
             for day in self.past[:PUNCHED_DATES]
         }
         self.open_at_first = 0
+        self.written: deque[int] = deque(maxlen=3)
+        """Employees about whom something is being written, or was a moment ago."""
         self.id_by_global = {encode_id("Employee", id_): id_ for id_ in self.version}
 
     def of_present(self, employee: int, day: date) -> list[Register]:
@@ -154,11 +159,15 @@ class Questions:
             year, month = day.year, day.month
         return department or self._random.randint(1, DEPARTMENTS), year, month
 
+    def _whom(self) -> int:
+        written = self._numbers.written
+        return self._random.choice(written) if written and self._random.random() < ABOUT_WRITTEN else hot(self._random)
+
     def _of(self, department: int) -> int:
         return self._random.choice(self._numbers.company.employees(department))
 
     def employee(self, id_: int = 0) -> Question:
-        numbers, id_ = self._numbers, id_ or hot(self._random)
+        numbers, id_ = self._numbers, id_ or self._whom()
         version, is_in = numbers.version[id_], numbers.is_in[id_]
 
         def told(data: Mapping[str, Any]) -> Pairs:
@@ -167,7 +176,7 @@ class Questions:
         return Question(EMPLOYEE, {"id": encode_id("Employee", id_)}, [version, is_in], told)
 
     def node(self, id_: int = 0) -> Question:
-        id_ = id_ or hot(self._random)
+        id_ = id_ or self._whom()
         version = self._numbers.version[id_]
         return Question(
             NODE, {"id": encode_id("Employee", id_)}, [version], lambda data: [(version, data["node"]["version"])]
@@ -246,7 +255,7 @@ class Questions:
         return Question(GRID, variables, [register], told)
 
     def day(self, id_: int = 0, day: date | None = None) -> Question:
-        numbers, id_ = self._numbers, id_ or hot(self._random)
+        numbers, id_ = self._numbers, id_ or self._whom()
         day = day or self._random.choice(numbers.past[:PUNCHED_DATES])
         register = numbers.punches[id_, day]
         return Question(

@@ -1,7 +1,8 @@
 """The fault run through HTTP: `make torture`, and a short form in the suite. OPS=1000000 SEED=7 set length and seed.
 
 MINUTES=20 ends it earlier, APART=2500 is the average number of operations between faults, which come after 15 s at the
-latest (SECONDS_APART=15), ONLY="kill_node" names kinds.
+latest (SECONDS_APART=15), ONLY="kill_node" names kinds. WITHOUT="tags are held before COMMIT" takes that safeguard out,
+and the run ends when somebody was told something wrong.
 
 Exit code 1 when anybody was told what is wrong, or an acknowledged write is missing.
 """
@@ -14,7 +15,7 @@ import random
 import statistics
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -26,7 +27,7 @@ from tests.cluster.conftest import ROOT
 from tests.coherence.through_http.company import Company, found_company
 from tests.coherence.through_http.faults import Faults
 from tests.coherence.through_http.stand import PostgreSQL, Stand, stand
-from tests.coherence.through_http.traffic import Traffic
+from tests.coherence.through_http.traffic import READS_A_WRITE, Traffic
 
 REPORT: Final = ROOT / ".data" / "torture"
 PROGRESS_S: Final = 10
@@ -93,36 +94,44 @@ async def torture(
         return {"AUTH_PRIVATE_KEY_FILE": str(folder / "auth.key")}
 
     async with stand(prepare, VARIABLES, removed) as on:
-        traffic, faults, began_s = Traffic(on, found[0], seed), Faults(on, seed), time.monotonic()
-        choice = random.Random(f"{seed} apart")
+        reads_a_write = 9 if removed else READS_A_WRITE
+        traffic = Traffic(on, found[0], seed, reads_a_write)
+        faults, began_s = Faults(on, seed), time.monotonic()
         if only:
             faults.only(*only)
         await traffic.begin()
 
-        async def maltreat() -> None:
-            next_at = traffic.done + apart[0]
-            healed_s = told_s = last_s = time.monotonic()
-            last_done = 0
-            while (traffic.done < operations or faults.done < least_faults) and time.monotonic() < began_s + most_s:
-                await asyncio.sleep(0.02)
-                now_s = time.monotonic()
-                if now_s - told_s > PROGRESS_S:
-                    told_s = now_s
-                    _progress(traffic, faults, now_s - began_s)
-                if traffic.done > last_done:
-                    last_done, last_s = traffic.done, now_s
-                assert now_s - last_s < STUCK_S, f"nothing was answered for {STUCK_S} s; last: {faults.last}"
-                if traffic.done >= next_at or now_s > healed_s + most_apart_s:
-                    await faults.next()
-                    next_at, healed_s = traffic.done + choice.randint(*apart), time.monotonic()
-            _progress(traffic, faults, time.monotonic() - began_s)
+        def over() -> bool:
+            enough = traffic.done >= operations and faults.done >= least_faults
+            return enough or time.monotonic() > began_s + most_s or bool(removed and traffic.registers.wrong)
 
-        await traffic.run(maltreat)
+        await traffic.run(lambda: _maltreat(traffic, faults, apart, most_apart_s, over))
         seconds = time.monotonic() - began_s
         done = traffic.done
         await asyncio.sleep(5)  # not for ordering: suspensions end, and outside writes come to count
-        asked = await traffic.at_rest()
+        asked = 0 if removed else await traffic.at_rest()
         return await _summary(traffic, faults, on, done, seconds, asked)
+
+
+async def _maltreat(
+    traffic: Traffic, faults: Faults, apart: tuple[int, int], most_apart_s: float, over: Callable[[], bool]
+) -> None:
+    choice = random.Random(f"{traffic.seed} apart")
+    began_s = healed_s = told_s = last_s = time.monotonic()
+    next_at, last_done = traffic.done + apart[0], 0
+    while not over():
+        await asyncio.sleep(0.02)
+        now_s = time.monotonic()
+        if now_s - told_s > PROGRESS_S:
+            told_s = now_s
+            _progress(traffic, faults, now_s - began_s)
+        if traffic.done > last_done:
+            last_done, last_s = traffic.done, now_s
+        assert now_s - last_s < STUCK_S, f"nothing was answered for {STUCK_S} s; last: {faults.last}"
+        if traffic.done >= next_at or now_s > healed_s + most_apart_s:
+            await faults.next()
+            next_at, healed_s = traffic.done + choice.randint(*apart), time.monotonic()
+    _progress(traffic, faults, time.monotonic() - began_s)
 
 
 async def _summary(traffic: Traffic, faults: Faults, on: Stand, done: int, seconds: float, asked: int) -> Summary:
@@ -177,7 +186,8 @@ def main() -> int:
     apart, most_s = int(os.environ.get("APART", "2500")), 60 * float(os.environ.get("MINUTES", "inf"))
     most_apart_s = float(os.environ.get("SECONDS_APART", "15"))
     range_ = apart // 2, apart * 3 // 2
-    summary = uvloop.run(torture(operations, seed, range_, only, most_s=most_s, most_apart_s=most_apart_s))
+    removed = os.environ.pop("WITHOUT", "")
+    summary = uvloop.run(torture(operations, seed, range_, only, 0, most_s, removed, most_apart_s))
     REPORT.mkdir(parents=True, exist_ok=True)
     path = REPORT / f"seed-{seed}.json"
     path.write_text(json.dumps(msgspec.to_builtins(summary), indent=2) + "\n")

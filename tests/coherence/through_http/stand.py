@@ -21,9 +21,11 @@ from db.embedded.privileges import before_exec
 from tests.cluster.conftest import ROOT, free_port
 from tests.coherence.through_http.worker_proxy import WorkerProxy
 from tests.coherence.valkey import Valkey
+from tests.coherence.weakened import OTHER_WAYS, SAFEGUARDS
 from tests.deploy.engines import Program, until
 
 WORKERS = 2
+TAKEN_OUT = Path(__file__).parent / "taken_out"
 LIMIT_S = 90.0
 POSTGRES = {
     "listen_addresses": "127.0.0.1",
@@ -72,6 +74,14 @@ class PostgreSQL:
     async def connect(self, user: str = "app") -> "asyncpg.Connection[asyncpg.Record]":
         """A session of psql, so to speak."""
         return await asyncpg.connect(host="127.0.0.1", port=self.port, user=user, database="rollcall", timeout=5)
+
+    async def run_as_owner(self, sql: str) -> None:
+        """Statements that are no business of the service."""
+        connection = await self.connect("postgres")
+        try:
+            await connection.execute(sql)
+        finally:
+            await connection.close()
 
     async def stop(self) -> None:
         """End it."""
@@ -123,9 +133,10 @@ class Node:
             "DATABASE_URL": PostgreSQL.url_at(self.postgres.port),
             "REDIS_URL": f"redis://127.0.0.1:{self.redis.port}/0",
         }
-        command = ["server.py"] if not self._removed else ["-m", "tests.coherence.through_http.weakened_server"]
+        if self._removed:
+            variables |= {"WITHOUT": self._removed, "PYTHONPATH": f"{TAKEN_OUT}{os.pathsep}{ROOT}"}
         self._process = await asyncio.create_subprocess_exec(
-            *(sys.executable, *command),
+            *(sys.executable, "server.py"),
             cwd=ROOT,
             stdin=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.PIPE,
@@ -220,6 +231,8 @@ async def stand(prepare: object, variables: dict[str, str], removed: str = "") -
             stack.callback(valkey.kill)
             await asyncio.to_thread(valkey.start)
         variables = variables | await prepare(postgres, folder)
+        if removed and (sql := (SAFEGUARDS | OTHER_WAYS)[removed].sql):
+            await postgres.run_as_owner(sql)
         nodes = [Node(name, folder, variables, removed) for name in ("node-1", "node-2")]
         for node in nodes:
             node.redis = await stack.enter_async_context(worker_proxy(node, os.fspath(valkeys[0].path)))

@@ -44,8 +44,8 @@ RECORD: Final = (
 class Traffic:
     """Everybody who asks and writes. `done` counts operations: requests and statements of psql that came to an end."""
 
-    def __init__(self, stand: Stand, company: Company, seed: int) -> None:
-        self.stand, self.company, self.seed = stand, company, seed
+    def __init__(self, stand: Stand, company: Company, seed: int, reads_a_write: int = READS_A_WRITE) -> None:
+        self.stand, self.company, self.seed, self._reads_a_write = stand, company, seed, reads_a_write
         self.registers = Registers()
         self.numbers = Numbers(self.registers, company)
         self.done = self.reads = self.writes = self.outside = 0
@@ -148,7 +148,7 @@ class Traffic:
         hr = [self.client("hr", node, choice) for node in nodes]
         device = [self.client("device", node, choice) for node in nodes]
         while not self._stopping:
-            if self.writes * READS_A_WRITE > self.reads:
+            if self.writes * self._reads_a_write > self.reads:
                 await asyncio.sleep(0.03)
                 continue
             node = choice.choice(nodes)
@@ -191,6 +191,7 @@ class Traffic:
     async def _save(self, client: Client, choice: random.Random) -> None:
         id_, run_id = hot(choice), self.run_id("save")
         name, register = f"E{id_:03} {run_id}", self.numbers.version[id_]
+        self.numbers.written.append(id_)
         payload = await self._change(
             client, run_id, SAVE, {"id": encode_id("Employee", id_), "fullName": name}, [register]
         )
@@ -202,6 +203,7 @@ class Traffic:
         """One more punch on an old date."""
         id_, day = hot(choice, 1.5), choice.choice(self.numbers.past[:PUNCHED_DATES])
         register, run_id = self.numbers.punches[id_, day], self.run_id("punch")
+        self.numbers.written.append(id_)
         minutes = 8 * 60 + (register.begun + 1) / 10
         punch = {"badgeNo": f"B{id_:03}", "at": self.company.instant(day, minutes), "clientEventId": run_id}
         payload = await self._change(client, run_id, RECORD, {"deviceCode": "T-1", "punches": [punch]}, [register])
@@ -239,6 +241,8 @@ class Traffic:
             return
         id_, run_id = self._not_in.pop(), self.run_id("check")
         rising = self.numbers.of_coming(id_)
+        if id_ in self.numbers.is_in:
+            self.numbers.written.append(id_)
         input_ = {"employeeId": encode_id("Employee", id_), "clientEventId": run_id}
         if await self._change(client, run_id, CHECK_IN, input_, rising) is not None:
             self.punched.add(run_id)
@@ -288,6 +292,7 @@ class Traffic:
     async def _write_outside(self, connection: "asyncpg.Connection[asyncpg.Record]", choice: random.Random) -> None:
         id_, run_id = hot(choice), self.run_id("psql")
         register = self.numbers.version[id_]
+        self.numbers.written.append(id_)
         register.begin(run_id)
         version, committed = None, False
         try:
