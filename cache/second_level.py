@@ -136,13 +136,21 @@ class SecondLevelCache:
 
     async def stands(self, foundation: Foundation) -> bool:
         """Whether the fence and every one of the stamps is as it was: then what rests on them is as it was."""
+        return await self.standing(foundation) == len(foundation.values)
+
+    async def standing(self, foundation: Foundation) -> int:
+        """How much of it is as it was, from its beginning on; what rests on so much is as it was."""
         if self._tick is None:
-            return False
+            return 0
         try:
             run_id, values = await self._tick.read(foundation.names)
         except CacheUnreachable:
-            return False
-        return values == foundation.values and run_id == foundation.run_id
+            return 0
+        if run_id != foundation.run_id:
+            return 0
+        if values == foundation.values:
+            return len(values)
+        return next(n for n, pair in enumerate(zip(values, foundation.values, strict=True)) if pair[0] != pair[1])
 
     async def unchanged(self, fence: bytes, stamps: Mapping[str, bytes]) -> bool:
         """The same of stamps that are asked about once."""

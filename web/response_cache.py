@@ -129,17 +129,24 @@ class ResponseCache:
             self._forget(key, kept)
             return "stale"
         foundation = self._foundation(kept, known)
-        if foundation is not None and await self._cache.stands(foundation):
+        standing = await self._cache.standing(foundation) if foundation else 0
+        if foundation is not None and standing == len(foundation.values):
             self._used(key, user_id)
             of_class = known.of_class if known else NOBODY
             count("answer_hits", of_class)
             note_viewer(of_class)
             return kept
-        if known is not None and await self._cache.unchanged(kept.fence, kept.stamps):
-            return "miss"  # the viewer has changed or was looked up before the answer was made; the answer still holds
+        if known is not None and await self._still_holds(kept, foundation, standing):
+            return "miss"  # the viewer has changed or was looked up before the answer was made
         self._forget(key, kept)
         count("responses", "changed")
         return "stale"
+
+    async def _still_holds(self, kept: KeptAnswer, foundation: Foundation | None, standing: int) -> bool:
+        """Whether the answer's own stamps are as they were, though those of the viewer are not: its own come first."""
+        if foundation is None:
+            return await self._cache.unchanged(kept.fence, kept.stamps)
+        return standing > len(kept.stamps)
 
     def _foundation(self, kept: KeptAnswer, known: KnownViewer | None) -> Foundation | None:
         """What an answer and the rights of a viewer rest on, worked out once for the viewer who asks repeatedly."""
