@@ -89,6 +89,7 @@ def cache_figures(total: Mapping[str, Any], window: Mapping[str, Any]) -> dict[s
         "loaders": {name: found | {"fills": fills.get(name, 0)} for name, found in loaders.items()},
         "viewers": _hits_and_misses(counters, recent, "answer"),
         "answers": counters.get("responses", {}),
+        "shared_answers": counters.get("shared_answers", {}),
         "bypasses": counters.get("cache_bypasses", {}),
         "failures": counters.get("cache_failures", {}),
         "writes": counters.get("writes", {}),

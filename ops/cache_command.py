@@ -35,6 +35,7 @@ MOST_ENTRIES: Final = 10_000
 SHOWN: Final = ("bytes", "validUntil", "viewerFacts", "redisReads", "sql", "tagCount")
 AMOUNTS: Final = {
     "whole answers": "answers",
+    "those in Redis": "shared_answers",
     "past the cache": "bypasses",
     "failures of Redis": "failures",
     "writes": "writes",

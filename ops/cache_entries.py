@@ -19,6 +19,7 @@ from domain.errors import RollcallError
 from loaders.batch import Batch
 from loaders.catalogue import batch_of, batches, key_of
 from loaders.verification import served, verdict_on, verified
+from ops.cache_answers import ANSWERS, OLD, kind_of, shown_answer, tags_of
 from ops.terminal import NotReachable
 from web.environment import SettingsError
 from web.settings import Settings
@@ -113,6 +114,8 @@ async def inspected(cache: SecondLevelCache, name: str) -> Mapping[str, Any]:
 async def _described(entries: Entries, name: str, entry: Entry) -> Mapping[str, Any]:
     batch, fence = batch_of(name), await entries.fence()
     found: dict[str, Any] = {"entry": name, "size_bytes": entry.size_bytes, "life_s": entry.life_s}
+    if kind_of(name) == ANSWERS:
+        return found | await _rested(entries, fence, entry, tags_of(name, entry)) | shown_answer(entry)
     if batch is None:
         return found | {
             "usable": False,
@@ -121,16 +124,18 @@ async def _described(entries: Entries, name: str, entry: Entry) -> Mapping[str, 
             "value": shown(entry.value),
         }
     key = key_of(batch, entry.key)
-    tags = dependencies(batch.policy.tags(key))
+    rested = await _rested(entries, fence, entry, dependencies(batch.policy.tags(key)))
+    kind = {"loader": batch.policy.namespace, "kind": batch.policy.kind}
+    return found | rested | kind | {"key": shown(entry.key), "value": shown(entry.value)}
+
+
+async def _rested(entries: Entries, fence: bytes | None, entry: Entry, tags: Sequence[str]) -> dict[str, Any]:
+    """Whether an entry would be served, and the stamps that decide it."""
     now = await entries.raw_stamps(tags)
     why = _why_not(fence, entry, tags, now)
-    return found | {
+    return {
         "usable": not why,
         "why": why,
-        "loader": batch.policy.namespace,
-        "kind": batch.policy.kind,
-        "key": shown(entry.key),
-        "value": shown(entry.value),
         "tags": {
             tag: {"stored": was.decode(), "now": None if stamp is None else stamp.decode()}
             for tag, was, stamp in zip(tags, entry.stamps, now, strict=True)
@@ -192,8 +197,9 @@ async def _resting_on(entries: Entries, tags: set[str], most: int) -> dict[str, 
         for name in names:
             looked += 1
             batch, entry = batch_of(name), await _entry(entries, name)
-            if batch is not None and entry is not None:
-                found += not tags.isdisjoint(dependencies(batch.policy.tags(key_of(batch, entry.key))))
+            if entry is not None:
+                rests_on = dependencies(batch.policy.tags(key_of(batch, entry.key))) if batch else tags_of(name, entry)
+                found += not tags.isdisjoint(rests_on)
     return {"entries": found, "looked_at": looked}
 
 
@@ -213,7 +219,7 @@ async def verified_all(database: Database, cache: SecondLevelCache, most: int, *
     async for names in entries.names(most):
         for name in names:
             batch, entry = batch_of(name), await _entry(entries, name)
-            verdict = "unusable" if batch is not None else "of another version"
+            verdict = "unusable" if batch is not None else kind_of(name) or OLD
             if batch is not None and entry is not None:
                 verdict = await _verdict(database, cache, batch, key_of(batch, entry.key), dry_run=dry_run)
                 by_loader[batch.policy.namespace] += 1
