@@ -254,6 +254,8 @@ class Model(RuleBasedStateMachine):
     async def _move(self, seconds: float) -> None:
         for paused in list(self.paused):
             paused.idle_s += seconds
+            if paused not in self.paused:
+                continue  # who was dropped before it let time pass too
             if paused.kind == "drain" or (paused.kind == "write" and paused.idle_s >= HOLD_IDLE_S / 2):
                 self.paused.remove(paused)
                 self.ground.workers[paused.worker].postgres.cut()
