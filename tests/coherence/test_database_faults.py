@@ -161,6 +161,7 @@ async def test_a_frozen_leader_loses_the_lead_and_its_late_renewal_does_nothing(
     await worker.psql("UPDATE employee SET full_name = 'new' WHERE id = 1")
     while not await worker.drain():  # PostgreSQL ends the frozen leader's transaction after 2.5 s
         assert not leading.done()
+    assert not leading.done(), "it ended by itself"
     assert await worker.name() == "new" and await worker.from_cache()
     assert worker.cache.server is not None
     before = (await worker.cache.server.mget(["test:f"])).value
