@@ -1,7 +1,8 @@
 """How long a server may be silent: what our own event loop overslept is not held against it."""
 
 import asyncio
-from types import TracebackType
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Final
 
 STEPS: Final = 4
@@ -10,41 +11,46 @@ MOST_LATE: Final = 12
 
 
 class Patience:
-    """`async with`: TimeoutError after `limit_s` of silence.
+    """Calls `give_up` after `limit_s` of silence, unless it is ended before.
 
     It is waited for in steps. One after which the event loop came late does not count: an answer may have been lying
     there all the while. After the last one the loop takes another turn, in which what has arrived is read first.
     """
 
-    __slots__ = ("_handle", "_late", "_left", "_step_s", "_timeout")
+    __slots__ = ("_give_up", "_handle", "_late", "_left", "_loop", "_step_s")
 
-    def __init__(self, limit_s: float) -> None:
+    def __init__(self, limit_s: float, give_up: Callable[[], None]) -> None:
         self._step_s = limit_s / STEPS
         self._left = STEPS
         self._late = 0
-        self._timeout = asyncio.timeout(None)
-
-    async def __aenter__(self) -> None:
-        await self._timeout.__aenter__()
+        self._give_up = give_up
+        self._loop = asyncio.get_running_loop()
         self._wait()
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def end(self) -> None:
+        """The server has said something, or nobody waits for it any more."""
         self._handle.cancel()
-        await self._timeout.__aexit__(kind, error, traceback)
 
     def _wait(self) -> None:
-        loop = asyncio.get_running_loop()
-        self._handle = loop.call_later(self._step_s, self._step, loop.time() + self._step_s)
+        self._handle: asyncio.Handle = self._loop.call_later(self._step_s, self._step, self._loop.time() + self._step_s)
 
     def _step(self, due_s: float) -> None:
-        now_s = asyncio.get_running_loop().time()
-        if now_s - due_s > self._step_s / 2 and self._late < MOST_LATE:
+        if self._loop.time() - due_s > self._step_s / 2 and self._late < MOST_LATE:
             self._late += 1
         else:
             self._left -= 1
         if self._left:
             self._wait()
         else:
-            self._timeout.reschedule(now_s)
+            self._handle = self._loop.call_soon(self._give_up)
+
+
+@asynccontextmanager
+async def patient(limit_s: float) -> AsyncIterator[None]:
+    """TimeoutError after `limit_s` of silence, whatever is waited for."""
+    async with asyncio.timeout(None) as timeout:
+        patience = Patience(limit_s, lambda: timeout.reschedule(asyncio.get_running_loop().time()))
+        try:
+            yield
+        finally:
+            patience.end()

@@ -16,7 +16,7 @@ from redis.exceptions import ClusterDownError, MovedError, NoScriptError, ReadOn
 
 from cache.addresses import moved_to, ways_to
 from cache.breaker import Breaker, BreakerOpen
-from cache.patience import Patience
+from cache.patience import Patience, patient
 from cache.place import prefix_at
 from cache.wire import Wire
 from cache.wires import Wires
@@ -130,12 +130,23 @@ class Server:
             self.reconnect()
 
     async def _answered(self, command: Sequence[Any]) -> Answer:
-        async with Patience(self._timeout_s):
-            wire = await self._wires.lend()
+        wire = await self._wires.lend_at_once()
+        if wire is None:
+            async with patient(self._timeout_s):
+                wire = await self._wires.lend()
+                value = await self._said(wire, command)
+        else:
+            patience = Patience(self._timeout_s, wire.give_up)
             try:
-                value = await wire.ask(*command)
+                value = await self._said(wire, command)
             finally:
-                self._wires.give_back(wire)
+                patience.end()
         if isinstance(value, Exception) and not isinstance(value, ResponseError):
             raise value
         return Answer(wire.run_id, value)
+
+    async def _said(self, wire: Wire, command: Sequence[Any]) -> Any:
+        try:
+            return await wire.ask(*command)
+        finally:
+            self._wires.give_back(wire)

@@ -13,8 +13,6 @@ from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 INCOMPLETE: Final = object()
-TURNS: Final = 3
-"""Of the event loop, in which it reads what has arrived and closes what has ended."""
 
 
 class Wire(asyncio.Protocol):
@@ -59,16 +57,19 @@ class Wire(asyncio.Protocol):
         finally:
             self._answer = None
 
-    async def is_good(self) -> bool:
-        """Whether the other end has not closed it, as far as has become known here."""
-        if self._unread.poll(0):
-            for _ in range(TURNS):
-                await asyncio.sleep(0)
-        return not self._transport.is_closing()
+    def give_up(self) -> None:
+        """Let who waits for an answer wait no longer."""
+        if self._answer is not None and not self._answer.done():
+            self._answer.set_exception(TimeoutError())
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether nothing has arrived that the event loop has not seen: it may say that the other end has closed it."""
+        return not self._unread.poll(0)
 
     @property
     def is_open(self) -> bool:
-        """Whether nobody has closed it."""
+        """Whether nobody has closed it, as far as the event loop knows."""
         return not self._transport.is_closing()
 
     def close(self) -> None:
