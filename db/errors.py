@@ -15,6 +15,11 @@ LOST = (
     asyncpg.IdleInTransactionSessionTimeoutError,
     OSError,
 )
+WITHOUT_SCHEMA = (
+    asyncpg.UndefinedTableError,
+    asyncpg.UndefinedColumnError,
+    asyncpg.UndefinedFunctionError,
+)
 BUSY = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError, asyncpg.LockNotAvailableError)
 
 
@@ -48,3 +53,8 @@ def translated(error: BaseException) -> BaseException:
     if isinstance(error, BUSY):
         return Unavailable("another change was in the way: try again")
     return error
+
+
+def lacks_schema(error: BaseException) -> bool:
+    """Whether the database is not at the migration that the statements are for."""
+    return isinstance(error, WITHOUT_SCHEMA)

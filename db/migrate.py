@@ -3,10 +3,12 @@
 from pathlib import Path
 from typing import Final
 
+import asyncpg
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 from sqlalchemy.util import await_only
 
@@ -15,6 +17,14 @@ from db.tags import declaration_hash, trigger_script
 from domain.errors import RollcallError
 
 MIGRATION_LOCK: Final = 7390
+EXTENSIONS: Final = ("btree_gist", "citext", "pg_trgm")
+"""What the schema is built of. They are trusted: whoever may create in the database may create them."""
+REFUSALS: Final = {
+    "42501": "its user may not do what the migration needs ({}): make it the owner of the database",
+    "0A000": "its PostgreSQL lacks what the schema needs ({}): install postgresql-contrib there",
+    "25006": "it takes no writes ({}): name the primary",
+}
+"""What PostgreSQL may say to a migration, by SQLSTATE, and what helps."""
 
 
 class MigrationError(RollcallError):
@@ -36,6 +46,12 @@ async def upgrade(database_url: str) -> None:
     try:
         async with engine.connect() as connection:
             await connection.run_sync(_upgrade)
+    except (DBAPIError, asyncpg.PostgresError) as error:
+        cause = error.orig.__cause__ if isinstance(error, DBAPIError) and error.orig else error
+        refusal = REFUSALS.get(getattr(cause, "sqlstate", None) or "")
+        if refusal is None:
+            raise
+        raise MigrationError("DATABASE_URL: " + refusal.format(str(cause).splitlines()[0])) from error
     finally:
         await engine.dispose()
 
@@ -46,6 +62,10 @@ def _upgrade(connection: Connection) -> None:
     config = alembic_config()
     _refuse_a_newer_database(connection, config)
     config.attributes["connection"] = connection
+    present = set(connection.scalars(text("SELECT extname FROM pg_extension")))
+    for name in EXTENSIONS:
+        if name not in present:
+            connection.execute(text(f"CREATE EXTENSION {name}"))
     command.upgrade(config, "head")
     _install_triggers(connection)
     connection.commit()

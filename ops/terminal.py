@@ -36,6 +36,12 @@ def plain_errors() -> Iterator[None]:
         yield
     except RollcallError as error:
         _refuse(error.message, error.exit_code)
+    except Exception as error:
+        from db.errors import lacks_schema  # late: most commands end well, and some need no database
+
+        if not lacks_schema(error):
+            raise
+        _refuse(f"DATABASE_URL: the database is not at this version's migration ({error}): rollcall db migrate", 2)
 
 
 def _refuse(message: str, code: int) -> None:
