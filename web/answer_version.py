@@ -20,7 +20,7 @@ def answer_version() -> str:
         repr((sys.version, [metadata.version(name) for name in LIBRARIES])).encode(), digest_size=6
     )
     for package in PACKAGES:
-        for path in sorted((CHECKOUT / package).rglob("*.py")):
+        for path in sorted(path for depth in ("*.py", "*/*.py") for path in (CHECKOUT / package).glob(depth)):
             digest.update(path.read_bytes())
     for zones in (Path(folder) / "tzdata.zi" for folder in zoneinfo.TZPATH):
         if zones.is_file():

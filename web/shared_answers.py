@@ -15,6 +15,7 @@ from cache.second_level import SecondLevelCache
 from resolvers.context import Context
 from telemetry.counters import count
 from web.answer_entries import NAMESPACE, AnswerName, answer_name, entry_of, kept_from
+from web.answer_version import answer_version
 from web.execution import PreparedOperation
 from web.known_paths import KnownPaths, hint_of
 from web.response_cache import KeptAnswer, KnownViewer, ResponseCache
@@ -47,6 +48,8 @@ class SharedAnswers:
         self._clock = clock
         self._paths = KnownPaths(cache)
         self._is_on = cache.server is not None and responses.keeps
+        if self._is_on:
+            answer_version()  # reads every module: not while a request waits
 
     @contextmanager
     def looking(self, prepared: PreparedOperation, user_id: int | None) -> Iterator[Look]:
