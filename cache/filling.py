@@ -13,7 +13,7 @@ from telemetry.counters import count
 
 JITTER: Final = 0.1
 SHORTEST_COST: Final = timedelta(milliseconds=100)  # what is asked for once in a while should be met as well
-LONGEST_WAIT: Final = timedelta(milliseconds=5)
+LONGEST_WAIT: Final = timedelta(milliseconds=20)
 MOST_BYTES: Final = 1_000_000
 """That wait; more leaves at once."""
 

@@ -252,10 +252,10 @@ class SecondLevelCache:
         filling.leave()
 
     def store_soon(self, namespace: str, name: str, entry: bytes, life: timedelta) -> None:
-        """Store an entry of no lookup, together with what lookups have loaded."""
+        """Store an entry that was made of what lookups have loaded, together with what waits of that."""
         if self._filling is not None:
             self._filling.add(namespace, self.entry_prefix + name, entry, _ms(life), "", timedelta())
-            self._filling.leave()
+            asyncio.get_running_loop().call_soon(self._filling.leave_now)
 
     def later(self, work: Coroutine[Any, Any, None]) -> None:
         """Do something off the reply path that storing belongs to; of no request, also where statements are counted."""
