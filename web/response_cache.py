@@ -218,8 +218,8 @@ class ResponseCache:
             return False
         facts = self._learned(operation, set(consulted))
         if not self._is_large(kept):
-            self._put((operation, facts, facts_of(known.viewer, facts)), kept)
-        count("answer_hits", class_of(known.viewer))
+            self._put((operation, facts, known.values_of(facts)), kept)
+        count("answer_hits", known.of_class)
         count("responses", "shared")
         return True
 

@@ -6,13 +6,14 @@ from typing import Final
 
 import msgspec
 
+from cache.dependencies import Dependencies
 from cache.second_level import SecondLevelCache
 from domain.ids import UserId
 from domain.permission import ViewerFacts, viewer_of
 from tests.kit.small_company import NOW
 from web.answer_entries import NAMESPACE, AnswerName, entry_of, kept_from
 from web.answers import Answer
-from web.response_cache import KeptAnswer, KnownViewer, ResponseCache
+from web.response_cache import KeptAnswer, ResponseCache
 
 VIEWER: Final = viewer_of(ViewerFacts(UserId(1), "somebody@example.com", None, True, 0), NOW)
 OPERATION: Final = b"told"
@@ -34,7 +35,10 @@ async def taken(cache: SecondLevelCache, what: int) -> Mapping[int, int]:
     kept = kept_from(entry, _name(what), NOW) if entry else None
     if kept is None:
         return {}
-    known = KnownViewer(VIEWER, 0, None, kept.fence, {})
-    if not await ResponseCache(cache, 1_000_000, lambda: NOW).admits(OPERATION, (), kept, known):
+    responses, rests_on = ResponseCache(cache, 1_000_000, lambda: NOW), Dependencies()
+    rests_on.fence = kept.fence
+    responses.know(VIEWER, 0, None, rests_on)
+    known = responses.known(VIEWER.user_id)
+    if known is None or not await responses.admits(OPERATION, (), kept, known):
         return {}
     return msgspec.msgpack.decode(kept.answer.body, type=dict[int, int])
