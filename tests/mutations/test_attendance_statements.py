@@ -4,7 +4,7 @@ from domain.permission import Viewer
 from tests.kit.rig import Rig
 from tests.kit.round_trips import recorded
 from tests.kit.small_company import ALEX, GRACE, HR, MIA
-from tests.mutations.attending import answer, done, employee
+from tests.mutations.attending import answer, check_days, done, employee
 
 FACTS = ["facts_company", "facts_employee", "day_existing"]
 DAYS = ["day_upsert", "roll_up_lock", "roll_up_clear", "roll_up_fill"]
@@ -53,3 +53,17 @@ async def test_what_is_refused_writes_nothing(fresh_rig: Rig) -> None:
         [wrong] = (await answer(fresh_rig, "checkOut", hr, employeeId=employee(MIA)))["userErrors"]
     assert wrong["code"] == "NOT_CHECKED_IN"
     assert made.sql == ["employee_by_id", "day_lock_employees", *FACTS]
+
+
+async def test_days_that_nobody_began_are_begun_before_the_one_of_the_punch(fresh_rig: Rig) -> None:
+    """The service was down for a week: no date between the latest day and the punch is left out."""
+    hr, dates = await _hr(fresh_rig, ALEX), "SELECT work_date FROM attendance_day WHERE employee_id = :id ORDER BY 1"
+    known = await fresh_rig.records(dates, id=ALEX)
+    async with fresh_rig.rows() as rows:
+        gone = "DELETE FROM attendance_day WHERE employee_id = :id AND work_date > '2026-03-10' RETURNING work_date"
+        assert len(await rows.run(gone, id=ALEX)) == 7
+    with recorded() as made:
+        await done(fresh_rig, "checkIn", hr, employeeId=employee(ALEX))
+    assert made.sql == [*CHECK[:2], *FACTS, "day_latest", *FACTS, *CHECK[5:]]
+    assert await fresh_rig.records(dates, id=ALEX) == known
+    await check_days(fresh_rig, ALEX)
