@@ -29,10 +29,10 @@ R = TypeVar("R")
 DIALECT: Final = asyncpg_dialect()  # type: ignore[no-untyped-call]
 
 
-POSITION_COLUMNS: Final = """cache_server(),
-    CAST(CAST('x' || left(pg_walfile_name(pg_current_wal_insert_lsn()), 8) AS bit(32)) AS int),
-    CAST(pg_current_wal_insert_lsn() - '0/0' AS bigint)"""
-"""Of a Position of the primary: not how far it has flushed, since with synchronous_commit = off that may be too low."""
+SERVER_COLUMNS: Final = """cache_server(),
+    CAST(CAST('x' || left(pg_walfile_name(pg_current_wal_insert_lsn()), 8) AS bit(32)) AS int)"""
+POSITION_COLUMNS: Final = f"""{SERVER_COLUMNS}, CAST(pg_current_wal_insert_lsn() - '0/0' AS bigint)"""
+"""Of a Position above every commit: those of others need not be flushed (synchronous_commit = off)."""
 
 
 class Query:
@@ -117,7 +117,13 @@ class ReadConnection:
                 raise translated(error) from error
 
 
-_POSITION: Final = Query("position", text(f"SELECT {POSITION_COLUMNS}"))
+# A commit of this session is flushed; what others have written since may never get to any replica.
+_POSITION: Final = Query(
+    "position",
+    text(f"""
+    SELECT {SERVER_COLUMNS}, CAST(CASE current_setting('synchronous_commit') WHEN 'off' THEN pg_current_wal_insert_lsn()
+      ELSE pg_current_wal_flush_lsn() END - '0/0' AS bigint)"""),
+)
 
 
 class WriteConnection(ReadConnection):

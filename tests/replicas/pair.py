@@ -106,6 +106,7 @@ class Pair:
         await self.resume()
         await self.set_on_replica("recovery_min_apply_delay", "0")
         await self.set_on_primary("synchronous_standby_names", "")
+        await self.set_on_primary("wal_writer_delay", "200ms")
         await until(lambda: self._says("SELECT EXISTS (SELECT FROM pg_stat_wal_receiver)"), "the replica follows")
 
     async def set_on_primary(self, name: str, value: str) -> None:

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from db.connection import ReadConnection
+from db.where import statement
 from domain.errors import Unavailable
 from domain.ids import EmployeeId
 from loaders.employees import employee_by_id
@@ -16,6 +17,8 @@ from tests.replicas.conftest import known
 from tests.replicas.pair import Pair
 
 BY_ID = "FROM employee"
+LSNS = """
+    SELECT CAST(pg_current_wal_flush_lsn() - '0/0' AS bigint), CAST(pg_current_wal_insert_lsn() - '0/0' AS bigint)"""
 
 
 def asked(pair: Pair) -> tuple[int, int]:
@@ -230,6 +233,21 @@ async def test_what_is_held_is_not_asked_of_a_replica_that_still_follows(pair: P
     with pytest.raises(Unavailable, match="no replica has what was written last"):
         await worker.name()
     assert await worker.name(2) == "name 2"
+
+
+@pytest.mark.parametrize(("setting", "flushed"), [("on", True), ("off", False)])
+async def test_what_others_have_not_committed_yet_is_no_part_of_what_a_replica_needs(
+    pair: Pair, worker: Worker, setting: str, flushed: bool
+) -> None:
+    """If the primary died now no replica would ever get it; but a commit that need not be flushed is above that."""
+    await pair.set_on_primary("wal_writer_delay", "10s")
+    async with worker.database.transaction() as connection:
+        await connection.records(statement("set", f"SET LOCAL synchronous_commit = {setting}"))
+        await connection.execute(statement("write", "UPDATE employee SET version = version + 1"))
+        await connection.look_where()
+        [lsns] = await connection.records(statement("lsns", LSNS))
+    assert connection.position is not None and lsns[0] < lsns[1]
+    assert connection.position.lsn == lsns[0 if flushed else 1]
 
 
 async def fence_lapsed(worker: Worker) -> None:
