@@ -76,12 +76,14 @@ class Observatory:
         return subtracted(now.sums, before.sums), now.at_s - before.at_s
 
     def cpu_share(self, pid: int) -> float:
-        """How much of a processor a process used lately."""
-        if not self._seen:
+        """How much of a processor a process used lately; nothing is known of what it used before its first report."""
+        since_s = self._seen[-1].at_s - RECENT.total_seconds() - 0.5 if self._seen else 0.0
+        seen = [(seen.at_s, seen.cpu_s_by_pid[pid]) for seen in self._seen if pid in seen.cpu_s_by_pid]
+        recent = [view for view in seen if view[0] >= since_s]
+        if len(recent) < 2:
             return 0.0
-        before, now = self._at(RECENT), self._seen[-1]
-        used_s = now.cpu_s_by_pid.get(pid, 0.0) - before.cpu_s_by_pid.get(pid, 0.0)
-        return used_s / max(now.at_s - before.at_s, 1.0)
+        (before_s, used_before_s), (now_s, used_s) = recent[0], recent[-1]
+        return (used_s - used_before_s) / max(now_s - before_s, 1.0)
 
     def _at(self, window: timedelta) -> Seen:
         """The oldest view that lies within the window, at least the one before the latest."""

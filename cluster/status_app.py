@@ -143,7 +143,7 @@ def status_app(desk: Desk, hosts: Sequence[str]) -> Starlette:
             *(Route(path, _file(name)) for path, name in FILES.items()),
         ],
         middleware=[] if "*" in hosts else [Middleware(AllowedHosts, hosts=hosts)],
-        exception_handlers={HTTPException: problem_of_http},
+        exception_handlers={HTTPException: _refused},
     )
 
 
@@ -202,6 +202,14 @@ async def _wanted_workers(request: Request) -> int | None:
         return None
     fits = isinstance(workers, int) and not isinstance(workers, bool) and 1 <= workers <= MOST_WORKERS
     return workers if fits else None
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    """No such path, or not this method."""
+    if isinstance(error, HTTPException) and error.status_code == 404:
+        detail = f"there is nothing at {request.url.path[:200]}; the page is at /, figures are at /cluster/stats"
+        return problem(404, "NOT_FOUND", detail, HEADERS)
+    return await problem_of_http(request, error)
 
 
 def _file(name: str) -> Callable[[Request], Any]:

@@ -1,5 +1,6 @@
 """Every counter of the code is exported, every metric is documented, histograms hold what they must."""
 
+import json
 import re
 import time
 from pathlib import Path
@@ -82,6 +83,22 @@ def test_every_metric_is_documented() -> None:
     documented = set(re.findall(r"^\| `(rollcall_[a-z_]+)`", page, re.MULTILINE))
     families = text_string_to_metric_families(exposition(observed()).decode())
     assert {family.name + ("_total" if family.type == "counter" else "") for family in families} == documented
+
+
+def test_the_processor_time_of_a_start_is_no_load(monkeypatch: pytest.MonkeyPatch) -> None:
+    observatory = Observatory({})
+    shares = []
+    for at_s, reports in (
+        (0.0, [(7, 50.0)]),
+        (1.0, [(7, 50.5), (8, 3.0)]),
+        (3.0, [(7, 51.0), (8, 3.4)]),
+        (30.0, [(8, 4)]),
+    ):
+        monkeypatch.setattr(time, "monotonic", lambda at_s=at_s: at_s)
+        processes = [{"pid": pid, "role": "worker", "name": "w", "cpu_s": cpu_s} for pid, cpu_s in reports]
+        observatory.take(json.dumps({"departed": {}, "processes": processes}))
+        shares.append((round(observatory.cpu_share(7), 3), round(observatory.cpu_share(8), 3)))
+    assert shares == [(0, 0), (0.5, 0), (0.333, 0.2), (0, 0)]
 
 
 def test_sums() -> None:

@@ -139,6 +139,8 @@ async def test_what_is_refused(start: Start) -> None:
     for path, method, status in (("/cluster/restart", "GET", 405), ("/nothing", "GET", 404), ("/../x", "GET", 404)):
         assert (await served.status(path, method)).status_code == status
     assert [worker.pid for worker in served.workers()] == before
+    lost = (await cluster.status("/nothing")).json()["detail"]
+    assert lost == "there is nothing at /nothing; the page is at /, figures are at /cluster/stats"
 
 
 async def test_token_is_made_where_only_its_owner_can_read_it(start: Start, tmp_path: Path) -> None:
