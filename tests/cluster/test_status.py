@@ -139,7 +139,7 @@ async def test_what_is_refused(start: Start) -> None:
     for path, method, status in (("/cluster/restart", "GET", 405), ("/nothing", "GET", 404), ("/../x", "GET", 404)):
         assert (await served.status(path, method)).status_code == status
     assert [worker.pid for worker in served.workers()] == before
-    lost = (await cluster.status("/nothing")).json()["detail"]
+    lost = (await served.status("/nothing")).json()["detail"]
     assert lost == "there is nothing at /nothing; the page is at /, figures are at /cluster/stats"
 
 
