@@ -31,7 +31,8 @@ def explained() -> list[str]:
     """How to read the lines."""
     return [
         "CPU: of our workers, one on each side, asked in turns within one run; what they use when idle is taken off.",
-        "From memory: our supervisor, hypercorn, uvloop, and an application that sends the same headers and body.",
+        "From memory: our supervisor, hypercorn, uvloop, and an application that sends the same headers and body "
+        "in the two messages of ASGI.",
         "Kept answers: 32 connections. Filling: everything forgotten before each request, one connection.",
         "Without cache: CACHE=off on a copy of the database. Mutations: saveEmployee, and markAttendance of one day.",
         "Mix: 95 % reads (an employee, their days, now and then `today`), Zipf over 500 employees, 5 % of those two "
