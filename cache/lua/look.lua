@@ -1,8 +1,9 @@
 -- Read keys. While there is a fence, every stamp that is missing is given a fresh nonce in the same step, whoever comes
 -- first: absence is never a version. Where nothing can be written, it stays missing.
 -- KEYS: fence, stamps..., others...   ARGV: number of stamps, prefix of fresh nonces, life of a stamp in ms
-local found, most = {}, 1000
-for first = 1, #KEYS, most do
+local most = 1000
+local found = redis.call('MGET', unpack(KEYS, 1, math.min(most, #KEYS)))
+for first = most + 1, #KEYS, most do
   local values = redis.call('MGET', unpack(KEYS, first, math.min(first + most - 1, #KEYS)))
   for i = 1, #values do
     found[first + i - 1] = values[i]
