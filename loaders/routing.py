@@ -18,7 +18,9 @@ from telemetry.counters import count
 R = TypeVar("R")
 
 PATIENCE: Final = timedelta(seconds=1)
-"""Of a read without a primary, for a replica that still replays."""
+"""Of a read without a primary, for a replica that still replays; then the primary is tried again."""
+ROUNDS: Final = 3
+"""So often: what is needed may never come to a replica, and a promotion takes a second or two."""
 
 
 async def looked_up(
@@ -49,14 +51,18 @@ async def looked_up(
         if not database.replicas:
             raise
         away = error
-    try:
-        return await _without_primary(database, reading, fetch, away), False
-    except Unavailable as refusal:  # it may be back, as another server than the replicas were compared with
+    rounds = ROUNDS
+    while True:
+        rounds -= 1
         try:
-            async with database.read(insist=True) as connection:
-                return await fetch(connection), True
-        except Unreachable:
-            raise refusal from away
+            return await _without_primary(database, reading, fetch, away), False
+        except Unavailable as refusal:  # it may be back, as another server than the replicas were compared with
+            try:
+                async with database.read(insist=True) as connection:
+                    return await fetch(connection), True
+            except Unreachable:
+                if not rounds or not isinstance(refusal, Behind):
+                    raise refusal from away
 
 
 async def _without_primary(

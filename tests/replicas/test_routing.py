@@ -2,6 +2,7 @@
 
 import asyncio
 
+import msgspec
 import pytest
 
 from db.connection import ReadConnection
@@ -221,6 +222,30 @@ async def test_what_a_dead_primary_was_about_to_commit_can_be_read(pair: Pair, w
     with pytest.raises(Unavailable):
         await writing
     assert await worker.name() == "name 1"
+
+
+async def test_what_no_replica_will_ever_have_is_waited_for_until_there_is_a_primary(
+    pair: Pair, worker: Worker
+) -> None:
+    await pair.caught_up()
+    await worker.postgres.refuse()
+    assert worker.cache.server is not None
+    reading = await worker.cache.read(employee_by_id.policy, [EmployeeId(1)])
+    assert reading.needed is not None
+    beyond = msgspec.structs.replace(reading.needed.position, lsn=2**62)
+    reading.needed = msgspec.structs.replace(reading.needed, position=beyond)
+    asked: list[ReadConnection] = []
+
+    async def fetch(connection: ReadConnection) -> int:
+        asked.append(connection)
+        return 1
+
+    waiting = asyncio.create_task(looked_up(worker.database, worker.cache, reading, list, fetch))
+    await asyncio.wait({waiting}, timeout=1.5)
+    assert not waiting.done() and asked == []
+    await worker.postgres.heal()
+    await within(waiting)
+    assert waiting.result() == (1, True)
 
 
 async def test_what_is_held_is_not_asked_of_a_replica_that_still_follows(pair: Pair, worker: Worker) -> None:
