@@ -30,7 +30,7 @@ async def test_an_answer_is_shown_with_its_facts_tags_and_why_it_is_not_served(
     await fresh_service.settle()
     server = fresh_service.resources.cache.server
     assert server is not None
-    names = (await server.ask("SCAN", "0", "MATCH", f"{fresh_service.prefix}:e:answer@*", "COUNT", 10_000)).value[1]
+    names = (await server.ask("KEYS", f"{fresh_service.prefix}:e:answer@*")).value
     name = names[0].decode()
     found = answered(await rollcall_beside("cache", "inspect", name, "--json", **given))
     assert (len(names), found["usable"], found["why"], found["kind"]) == (1, True, [], "whole answer")

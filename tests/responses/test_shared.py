@@ -57,8 +57,8 @@ def redis(service: Service) -> Server:
 
 async def stored(service: Service, kind: str = "answer") -> list[str]:
     """The names of shared answers, or of hints."""
-    found = await redis(service).ask("SCAN", "0", "MATCH", f"{service.prefix}:e:{kind}@*", "COUNT", 100_000)
-    return sorted(name.decode() for name in found.value[1])
+    found = await redis(service).ask("KEYS", f"{service.prefix}:e:{kind}@*")
+    return sorted(name.decode() for name in found.value)
 
 
 def parts(entry: bytes) -> Any:
