@@ -4,6 +4,7 @@ import asyncio
 import json
 import re
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from datetime import date
 from urllib.parse import urlsplit
 
@@ -19,6 +20,7 @@ EDITOR = ".graphiql-query-editor .view-lines"
 RESPONSE = ".graphiql-response .view-lines"
 RUN = "document.querySelector('.graphiql-execute-button')"
 SIGNED_IN = ".signed-in"
+DOWNLOAD_TIMEOUT_SECONDS = 10
 TODAY_CSV = (
     "\ufeffkeys.1.label,metrics.headcount,metrics.presentDays,metrics.absentDays,metrics.leaveDays,"
     "metrics.lateCount,metrics.attendanceRate\r\n"
@@ -66,8 +68,13 @@ async def page(browser: Browser, company: Company) -> AsyncIterator[Page]:
 
 
 async def download(page: Page) -> str:
-    await page.click_button("Download CSV")
-    return (page.browser.downloads / await page.downloaded.get()).read_bytes().decode()
+    """What the button gives; a click is lost when the page draws itself anew under it."""
+    for _ in range(3):
+        await page.click_button("Download CSV")
+        with suppress(TimeoutError):
+            guid = await asyncio.wait_for(page.downloaded.get(), DOWNLOAD_TIMEOUT_SECONDS)
+            return (page.browser.downloads / guid).read_bytes().decode()
+    raise AssertionError("no download came of three clicks")
 
 
 def other_origins(page: Page) -> list[str]:

@@ -56,7 +56,12 @@ async def run(page: Page, label: str, operation: str, shown: str) -> list[dict[s
     """Run an example; the lines of its sheet."""
     await page.click_button(label)
     await page.until_text(EDITOR, operation)
+    answers = "performance.getEntriesByType('resource').filter((entry) => entry.name.endsWith('/graphql')).length"
+    before = await page.evaluate(answers)
     await page.click(RUN)
+    await page.until(
+        f"{answers} > {before} && {RUN}.ariaLabel.startsWith('Execute')"
+    )  # the answer to an earlier run may look the same
     await page.until_text(RESPONSE, shown)
     return list(csv.DictReader(io.StringIO((await download(page)).removeprefix("\ufeff"))))
 
