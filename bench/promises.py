@@ -28,9 +28,9 @@ from bench.mix import MARK, SAVE, Step, Tally
 from bench.pairs import Compared, Side, compared
 from bench.queries import NamedQuery, named_queries
 from bench.service import CHECKOUT, client, serving
-from domain.ids import encode_id
 
 SAID_BY_HYPERCORN: Final = ("date", "server", "connection")
+MARKED_DAYS: Final = 7
 
 
 class Pace(msgspec.Struct, frozen=True):
@@ -100,7 +100,7 @@ def promises(ground: Ground, today: date, pace: Pace) -> Promises:
             off = open_sides.enter_context(side(ground, "without", without, pace))
             hits = compared_hits(ground, ours, queries, pace)
             fills = {query.name: compared_fills(ours, off, cache, query, pace) for query in queries}
-            mutations = compared_mutations(ours, off, ground.employees, today, pace)
+            mutations = compared_mutations(ours, off, today, pace)
     assert mixed.default.check_us is not None
     shares = round(mixed.keys_from_cache, 4), round(mixed.keys_from_rows, 4), mixed.statements_of_reads
     return Promises(hits, fills, mutations, mixed, *shares, mixed.default.check_us)
@@ -150,11 +150,12 @@ def compared_fills(ours: Side, off: Side, cache: redis.Redis, query: NamedQuery,
     return compared(fill, lambda: off.cost_us(Job(query.body, 1, pace.fills)), pace.rounds, pace.fills)
 
 
-def compared_mutations(ours: Side, off: Side, employees: int, today: date, pace: Pace) -> dict[str, Compared]:
+def compared_mutations(ours: Side, off: Side, today: date, pace: Pace) -> dict[str, Compared]:
     """Two mutations, each request another change, beside the same changes of a service without cache."""
     found = {}
+    people = _people(ours, today - timedelta(days=MARKED_DAYS))
     for name, query in (("save_employee", SAVE), ("mark_attendance", MARK)):
-        jobs = [_changes(query, employees, today, number, pace.mutations) for number in range(1 + pace.rounds)]
+        jobs = [_changes(query, people, today, number, pace.mutations) for number in range(1 + pace.rounds)]
         mine, theirs = _one_by_one(ours, jobs), _one_by_one(off, jobs)
         mine(), theirs()
         found[name] = compared(mine, theirs, pace.rounds, pace.mutations)
@@ -166,14 +167,28 @@ def _one_by_one(side: Side, jobs: list[Job]) -> Callable[[], float]:
     return lambda: side.cost_us(next(left))
 
 
-def _changes(query: str, employees: int, today: date, number: int, requests: int) -> Job:
+def _people(side: Side, since: date) -> list[str]:
+    """Ids of those who have been employed for long enough to have a day on every date that is marked."""
+    query = "{ employees(first: 500, filter: {statuses: [ACTIVE]}) { nodes { id hiredOn } } }"
+    answer = _asked(side.service.port, side.service.token(), msgspec.json.encode({"query": query}).decode())
+    nodes = msgspec.json.decode(answer.read())["data"]["employees"]["nodes"]
+    return [node["id"] for node in nodes if node["hiredOn"] < str(since)]
+
+
+def _changes(query: str, people: list[str], today: date, number: int, requests: int) -> Job:
     bodies = []
     for count in range(requests):
-        person = 1 + (number * requests + count) % employees
-        variables = {"id": encode_id("Employee", person), "designation": f"Engineer {number}.{count}"}
+        variables = {
+            "id": people[(number * requests + count) % len(people)],
+            "designation": f"Engineer {number}.{count}",
+        }
         if query == MARK:
             status = "PRESENT" if number % 2 else "ABSENT"
-            variables = {"id": variables["id"], "date": str(today - timedelta(days=1 + number % 7)), "status": status}
+            variables = {
+                "id": variables["id"],
+                "date": str(today - timedelta(days=1 + number % MARKED_DAYS)),
+                "status": status,
+            }
         bodies.append(Step(query, variables).body)
     return Job(bodies[0], 1, requests, others=bodies[1:])
 
@@ -224,12 +239,16 @@ def _sql(database_url: str, *statements: str) -> None:
 
 
 def _answer(port: int, token: str, body: str) -> Kept:
-    """What the service answers, without what hypercorn says of itself."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
-    headers = {"authorization": f"Bearer {token}", "content-type": "application/json", "accept": "application/json"}
-    connection.request("POST", "/graphql", body.encode(), headers)
-    answer = connection.getresponse()
+    """A kept answer of the service, without what hypercorn says of itself."""
+    answer = _asked(port, token, body)
     if "rollcall; hit" not in (answer.getheader("cache-status") or ""):
         raise BenchFailed(f"needed a kept answer, got {answer.status} {answer.getheader('cache-status')}")
     said = [(name.lower(), value) for name, value in answer.getheaders() if name.lower() not in SAID_BY_HYPERCORN]
     return Kept([(name.encode(), value.encode()) for name, value in said], answer.read())
+
+
+def _asked(port: int, token: str, body: str) -> http.client.HTTPResponse:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    headers = {"authorization": f"Bearer {token}", "content-type": "application/json", "accept": "application/json"}
+    connection.request("POST", "/graphql", body.encode(), headers)
+    return connection.getresponse()
