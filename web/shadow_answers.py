@@ -6,11 +6,13 @@ from typing import Final
 
 from db.connection import ReadConnection
 from db.database import Database
+from domain.errors import Unavailable
 from domain.ids import UserId
 from loaders.batch import Loaders
 from loaders.verification import Served, Shadow
 from resolvers.context import Context
 from web.execution import Execution, PreparedOperation
+from web.measured import OUR_FAULT
 from web.response_cache import KeptAnswer, ResponseCache
 from web.viewers import viewer_from
 
@@ -41,6 +43,8 @@ class ShadowAnswers:
         async def again(connection: ReadConnection) -> object:
             context = await self._context(connection, user_id, kept.made_at)
             answer = await execution.run(prepared, context, media_type, "verification")
+            if not OUR_FAULT.isdisjoint(answer.error_codes):
+                raise Unavailable("the answer could not be made again")  # so nothing is known of the one that was sent
             # what time alone has changed meanwhile says nothing
             return kept.answer.body if self._responses.is_over(kept, user_id) else answer.body
 

@@ -17,6 +17,9 @@ from tests.responses.service import Service, open_service, status
 NAMES = "{ departments { name } }"
 RENAME = statement("rename", "UPDATE department SET name = 'planted' WHERE code = 'ENG'")
 DEMOTE = statement("demote", "DELETE FROM role_grant WHERE user_id = (SELECT id FROM app_user WHERE email = :email)")
+CANCEL_WAITING = statement(
+    "cancel", "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query ~ 'shift'"
+)
 FORGET = statement("forget", "DELETE FROM cache_outbox WHERE xid = pg_current_xact_id()")
 
 
@@ -88,6 +91,27 @@ async def test_stale_rights_set_off_the_alarm_as_well(verified: Service) -> None
     await verified.resources.shadow.settle()
     assert counters["cache_stale", "answer"] == 1
     assert status(await verified.ask(QUESTIONS["people"], AUDITOR)) != "hit"
+
+
+async def test_an_answer_that_cannot_be_made_again_sets_off_nothing(verified: Service) -> None:
+    """Neither when PostgreSQL cancels the statement nor when we fail: an error is no other answer."""
+    query = "{ shifts { name } }"
+    await hit(verified, query, AUDITOR)
+    async with verified.resources.database.transaction() as connection:
+        await connection.execute(statement("lock", "LOCK TABLE shift IN ACCESS EXCLUSIVE MODE"))
+        assert status(await verified.ask(query, AUDITOR)) == "hit"
+        async with asyncio.timeout(20), verified.resources.database.read() as other:
+            while await other.records(CANCEL_WAITING) != [(True,)]:
+                pass
+        await verified.resources.shadow.settle()
+        await connection.execute(statement("away", "ALTER TABLE shift RENAME TO shift_away"))
+    assert verdicts() == {"same": 1, "failed": 1}
+    with structlog.testing.capture_logs() as logs:
+        assert status(await verified.ask(query, AUDITOR)) == "hit"
+        await verified.resources.shadow.settle()
+    assert [entry["event"] for entry in logs if entry["log_level"] == "error"] == ["resolver failed"]
+    assert verdicts() == {"same": 1, "failed": 2} and counters["cache_stale", "answer"] == 0
+    assert status(await verified.ask(query, AUDITOR)) == "hit"
 
 
 async def test_writes_all_the_while_set_off_nothing(verified: Service) -> None:
