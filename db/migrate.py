@@ -23,8 +23,10 @@ REFUSALS: Final = {
     "42501": "its user may not do what the migration needs ({}): make it the owner of the database",
     "0A000": "its PostgreSQL lacks what the schema needs ({}): install postgresql-contrib there",
     "25006": "it takes no writes ({}): name the primary",
+    "42": "it does not hold what its alembic_version says ({}): restore both together, or name an empty database",
+    "53": "its PostgreSQL has no room for the migration ({}): give it some",
 }
-"""What PostgreSQL may say to a migration, by SQLSTATE, and what helps."""
+"""What PostgreSQL may say to a migration, by SQLSTATE or its class, and what helps."""
 
 
 class MigrationError(RollcallError):
@@ -48,7 +50,8 @@ async def upgrade(database_url: str) -> None:
             await connection.run_sync(_upgrade)
     except (DBAPIError, asyncpg.PostgresError) as error:
         cause = error.orig.__cause__ if isinstance(error, DBAPIError) and error.orig else error
-        refusal = REFUSALS.get(getattr(cause, "sqlstate", None) or "")
+        state = getattr(cause, "sqlstate", None) or ""
+        refusal = REFUSALS.get(state) or REFUSALS.get(state[:2])
         if refusal is None:
             raise
         raise MigrationError("DATABASE_URL: " + refusal.format(str(cause).splitlines()[0])) from error

@@ -38,7 +38,7 @@ async def bring_up(settings: Settings, *, demo: bool, ready: Callable[[], None])
         raise SettingsError("DATABASE_URL: needed the address of PostgreSQL, got none")
     database = Database(url, application="rollcall start")
     try:
-        await _reach(database)
+        await _reach(database, settings.database.variable)
         await _migrate(database)
         if demo and await _is_empty(database):
             await _fill(database)
@@ -49,7 +49,7 @@ async def bring_up(settings: Settings, *, demo: bool, ready: Callable[[], None])
         await database.close()
 
 
-async def _reach(database: Database) -> None:
+async def _reach(database: Database, variable: str) -> None:
     """Refuse a database that does not answer or does not let us in, in the words of PostgreSQL."""
     try:
         await database.ping()
@@ -60,8 +60,8 @@ async def _reach(database: Database) -> None:
         ]  # after the class, if it is named
         got = f"got {masked_address(database.url).replace('+asyncpg', '', 1)}: {reason}"
         if str(getattr(cause, "sqlstate", "")).startswith(REFUSALS):
-            raise SettingsError(f"DATABASE_URL: needed a PostgreSQL that lets us in, {got}") from None
-        raise Unavailable(f"DATABASE_URL: needed a PostgreSQL that answers, {got}; start it or correct it") from None
+            raise SettingsError(f"{variable}: needed a PostgreSQL that lets us in, {got}") from None
+        raise Unavailable(f"{variable}: needed a PostgreSQL that answers, {got}; start it or correct it") from None
 
 
 async def _migrate(database: Database) -> None:

@@ -200,6 +200,11 @@ class DatabaseSettings(Part):
             return url
         return f"{url}{'&' if '?' in url else '?'}pgbouncer=on"
 
+    @property
+    def variable(self) -> str:
+        """The variable that says where the primary is."""
+        return "DB_HOST" if self.url is None and self.host is not None else "DATABASE_URL"
+
     def _url_of_host(self) -> str | None:
         if self.host is None:
             return None

@@ -103,12 +103,15 @@ def with_servers_of_others(tmp_path: Path, **variables: object) -> tuple[int, li
     return refused(CLUSTER_WORKERS=1, **given)
 
 
-def test_database_that_cannot_be_reached(tmp_path: Path) -> None:
+@pytest.mark.parametrize("variable", ["DATABASE_URL", "DB_HOST"])
+def test_database_that_cannot_be_reached(tmp_path: Path, variable: str) -> None:
     port = free_port()
-    code, lines = with_servers_of_others(
-        tmp_path, DATABASE_URL=f"postgresql://rollcall:geheim@127.0.0.1:{port}/rollcall"
-    )
-    needed = "DATABASE_URL: needed a PostgreSQL that answers, got postgresql://rollcall:***@127.0.0.1"
+    given = {
+        "DATABASE_URL": {"DATABASE_URL": f"postgresql://rollcall:geheim@127.0.0.1:{port}/rollcall"},
+        "DB_HOST": {"DATABASE_URL": "", "DB_HOST": "127.0.0.1", "DB_PORT": port, "DB_PASSWORD": "geheim"},
+    }[variable]
+    code, lines = with_servers_of_others(tmp_path, **given)
+    needed = f"{variable}: needed a PostgreSQL that answers, got postgresql://rollcall:***@127.0.0.1"
     reason = f"[Errno 111] Connect call failed ('127.0.0.1', {port}); start it or correct it"
     assert (code, lines) == (3, [f"{needed}:{port}/rollcall: {reason}"])
 
@@ -122,17 +125,29 @@ def test_database_that_does_not_exist(databases: Databases, tmp_path: Path) -> N
     )
 
 
-async def test_database_of_a_newer_version(databases: Databases, tmp_path: Path) -> None:
+NEWER = f"has migration 9999, this version knows those up to {newest_file()}"
+
+
+@pytest.mark.parametrize(
+    ("migration", "problem"),
+    [
+        ("9999", f"the database {NEWER}: start a newer Rollcall on it, or name another database"),
+        (
+            "0005",
+            'it does not hold what its alembic_version says (relation "frequent_operation" already exists):'
+            " restore both together, or name an empty database",
+        ),
+    ],
+)
+async def test_database_of_a_wrong_version(databases: Databases, tmp_path: Path, migration: str, problem: str) -> None:
     url = await asyncio.to_thread(databases.new)
     server = make_url(url)
     connection = await asyncpg.connect(host=server.query["host"], user=server.username, database=server.database)
-    await connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    await connection.execute("UPDATE alembic_version SET version_num = $1", migration)
     await connection.close()
     code, lines = await asyncio.to_thread(with_servers_of_others, tmp_path, DATABASE_URL=url)
     await asyncio.to_thread(databases.drop, url)
-    known = f"this version knows those up to {newest_file()}"
-    fix = "start a newer Rollcall on it, or name another database"
-    assert (code, lines) == (2, [f"DATABASE_URL: the database has migration 9999, {known}: {fix}"])
+    assert (code, lines) == (2, [f"DATABASE_URL: {problem}"])
 
 
 @pytest.mark.parametrize(
