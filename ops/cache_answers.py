@@ -10,9 +10,8 @@ from cache.entries import Entry
 from web import answer_entries, known_paths
 from web.answer_entries import SharedAnswer, shared_answer, unpacked
 
-ANSWERS: Final = "whole answers (not compared)"
+ANSWERS: Final = "whole answers"
 HINTS: Final = "hints"
-OLD: Final = "of another version"
 
 
 def kind_of(name: str) -> str | None:
@@ -35,13 +34,23 @@ def tags_of(name: str, entry: Entry) -> Sequence[str]:
 def shown_answer(entry: Entry) -> dict[str, Any]:
     """What an entry of an answer says, for people."""
     found = answer_of(entry)
-    operation, facts, values = msgspec.msgpack.decode(entry.key)
+    _, facts, values = msgspec.msgpack.decode(entry.key)
     return {
         "kind": "whole answer",
-        "operation": operation.hex(),
+        "query": found.request.query,
+        "operationName": found.request.operation_name,
+        "variables": found.request.variables,
         "viewerFacts": dict(zip(facts, values, strict=True)),
         "made": found.since.isoformat(),
         "validUntil": found.valid_until.isoformat() if found.valid_until else None,
         "etag": found.etag,
         "value": orjson.loads(unpacked(found)),
     }
+
+
+def shown_hint(stored: bytes) -> list[list[str]] | str:
+    """The facts about a viewer under which answers to a query are looked for, by execution, for people."""
+    try:
+        return msgspec.msgpack.decode(stored, type=list[list[str]])
+    except ValueError:
+        return "it does not decode: it counts as none"

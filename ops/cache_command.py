@@ -9,7 +9,8 @@ from msgspec.structs import asdict
 
 from ops.asked import Question
 from ops.cache_checks import Outcome, checked
-from ops.cache_entries import inspected, invalidated, opened, over_both, over_cache, server_of, verified_all
+from ops.cache_entries import inspected, invalidated, opened, over_cache, server_of
+from ops.cache_verification import verified_all
 from ops.cache_warming import warmed
 from ops.cache_why import explained
 from ops.installation import Installation
@@ -154,7 +155,7 @@ def invalidate(
 @cache.command()
 def verify(most: MostEntries = MOST_ENTRIES, dry_run: DryRun = False, as_json: AsJson = False) -> None:
     """Compare what is stored with PostgreSQL; what differs is made unusable, and the command exits 1."""
-    found = run(over_both(lambda database, of_settings: verified_all(database, of_settings, most, dry_run=dry_run)))
+    found = run(lambda settings: verified_all(settings, most, dry_run=dry_run))
     if as_json:
         print_json(found)
     else:

@@ -1,11 +1,10 @@
-"""The work of `rollcall cache inspect`, `invalidate` and `verify`: one entry, some tags, everything that is stored."""
+"""The work of `rollcall cache inspect` and `invalidate`: one entry, some tags."""
 
 import logging
 import sys
-from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 import structlog
 
@@ -13,20 +12,16 @@ from cache.entries import Entries, Entry, Stamp, shown
 from cache.reading import HELD, dependencies
 from cache.second_level import SecondLevelCache
 from cache.server import CacheUnreachable, Server
-from db.database import Database
 from db.tags import tags_by_table
 from domain.errors import RollcallError
-from loaders.batch import Batch
 from loaders.catalogue import batch_of, batches, key_of
-from loaders.verification import served, verdict_on, verified
-from ops.cache_answers import ANSWERS, OLD, kind_of, shown_answer, tags_of
+from ops.cache_answers import ANSWERS, HINTS, kind_of, shown_answer, shown_hint, tags_of
 from ops.terminal import NotReachable
 from web.environment import SettingsError
 from web.settings import Settings
-from web.stores import open_cache, open_database
+from web.stores import open_cache
 
 T = TypeVar("T")
-MOST_SHOWN: Final = 50
 
 
 @asynccontextmanager
@@ -77,22 +72,6 @@ def over_cache(
     return whole
 
 
-def over_both(
-    work: Callable[[Database, SecondLevelCache], Coroutine[Any, Any, T]],
-) -> Callable[[Settings], Coroutine[Any, Any, T]]:
-    """Work that compares the cache with the database."""
-
-    async def whole(settings: Settings) -> T:
-        async with opened(settings) as cache:
-            database = open_database(settings)
-            try:
-                return await work(database, cache)
-            finally:
-                await database.close()
-
-    return whole
-
-
 async def inspected(cache: SecondLevelCache, name: str) -> Mapping[str, Any]:
     """Everything about an entry, or about the stamp of a tag."""
     entries = Entries(cache)
@@ -102,6 +81,8 @@ async def inspected(cache: SecondLevelCache, name: str) -> Mapping[str, Any]:
     namespace, _, rest = bare.partition(":")
     if namespace in batches():  # employee:42 for the entry of this version of the code
         bare = f"{batches()[namespace].policy.prefix}{rest}"
+    if kind_of(bare) == HINTS and (hint := (await cache.as_stored([bare]))[0]) is not None:
+        return {"entry": bare, "kind": "hint", "viewerFacts": shown_hint(hint)}
     try:
         entry = await entries.entry(bare)
     except ValueError:
@@ -208,40 +189,3 @@ async def _entry(entries: Entries, name: str) -> Entry | None:
         return await entries.entry(name)
     except ValueError:
         return None
-
-
-async def verified_all(database: Database, cache: SecondLevelCache, most: int, *, dry_run: bool) -> Mapping[str, Any]:
-    """Compare what is stored and would be served with the database; what differs is made unusable."""
-    entries = Entries(cache)
-    verdicts: Counter[str] = Counter()
-    by_loader: defaultdict[str, int] = defaultdict(int)
-    stale: list[str] = []
-    async for names in entries.names(most):
-        for name in names:
-            batch, entry = batch_of(name), await _entry(entries, name)
-            verdict = "unusable" if batch is not None else kind_of(name) or OLD
-            if batch is not None and entry is not None:
-                verdict = await _verdict(database, cache, batch, key_of(batch, entry.key), dry_run=dry_run)
-                by_loader[batch.policy.namespace] += 1
-            verdicts[verdict] += 1
-            if verdict == "different":
-                stale.append(name)
-    return {
-        "entries": verdicts.total(),
-        "verdicts": dict(sorted(verdicts.items())),
-        "loaders": dict(sorted(by_loader.items())),
-        "stale": stale[:MOST_SHOWN],
-        "dry_run": dry_run,
-    }
-
-
-async def _verdict(
-    database: Database, cache: SecondLevelCache, batch: Batch[Any, Any], key: Any, *, dry_run: bool
-) -> str:
-    reading = await cache.read(batch.policy, [key])
-    if reading.ticket is None or key not in reading.hits:
-        return "unusable"
-    sample = served(batch, key, reading.hits[key], reading.ticket)
-    if dry_run:
-        return await verdict_on(database, cache, sample)
-    return await verified(database, cache, batch.policy.namespace, sample)

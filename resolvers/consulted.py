@@ -4,10 +4,13 @@ Execution is a function of the operation, its variables, the data, the time, and
 answer that looked at `identified` only is right for everybody who is signed in with the same `identified`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from domain.permission import Viewer
+import msgspec
+
+from domain.ids import UserId
+from domain.permission import NOBODY, Viewer
 
 FACTS: Final = tuple(Viewer.__struct_fields__)
 FACTS_BEHIND: Final = {name: (name,) for name in FACTS} | {
@@ -36,3 +39,13 @@ class WatchedViewer:
 def facts_of(viewer: Viewer | None, names: Iterable[str]) -> tuple[object, ...] | None:
     """The values of facts, as part of a key; None for who is not signed in, who never shares with those who are."""
     return None if viewer is None else tuple(getattr(viewer, name) for name in names)
+
+
+_STRANGER: Final = msgspec.to_builtins(
+    Viewer(UserId(0), "", None, frozenset(), NOBODY, NOBODY, NOBODY, NOBODY, (), False, False, False)
+)
+
+
+def viewer_with(values: Mapping[str, object]) -> Viewer:
+    """Somebody in whom these facts have these values, as a key has them, and who may do nothing else."""
+    return msgspec.convert({**_STRANGER, **values}, Viewer)

@@ -12,6 +12,7 @@ from domain.permission import Viewer
 from resolvers.consulted import facts_of
 from web.answer_version import answer_version
 from web.answers import Answer
+from web.graphql_request import GraphQLRequest
 from web.response_cache import KeptAnswer
 
 NAMESPACE: Final = "answer"
@@ -22,7 +23,10 @@ _encode: Final = msgspec.msgpack.Encoder(order="sorted").encode
 
 
 class SharedAnswer(msgspec.Struct, frozen=True, array_like=True):
-    """The value of an entry: made at `since` by the clock of its maker; a `packed` body is zlib's."""
+    """The value of an entry: made at `since` by the clock of its maker; a `packed` body is zlib's.
+
+    The request is for operators alone: nothing that is served depends on it.
+    """
 
     tags: list[str]
     since: datetime
@@ -30,6 +34,7 @@ class SharedAnswer(msgspec.Struct, frozen=True, array_like=True):
     made_at: datetime | None
     etag: str
     headers: dict[str, str]
+    request: GraphQLRequest
     packed: bool
     body: bytes
 
@@ -61,7 +66,7 @@ def answer_name(operation: bytes, facts: tuple[str, ...], viewer: Viewer) -> Ans
     return AnswerName(operation, facts, _encode((operation, facts, facts_of(viewer, facts))))
 
 
-def entry_of(kept: KeptAnswer, name: AnswerName, since: datetime) -> bytes:
+def entry_of(kept: KeptAnswer, name: AnswerName, request: GraphQLRequest, since: datetime) -> bytes:
     """The entry of an answer."""
     body, packed = kept.answer.body, len(kept.answer.body) >= PACKED_FROM_BYTES
     value = SharedAnswer(
@@ -71,6 +76,7 @@ def entry_of(kept: KeptAnswer, name: AnswerName, since: datetime) -> bytes:
         kept.made_at,
         kept.etag,
         kept.answer.headers,
+        request,
         packed,
         zlib.compress(body, PACKING) if packed else body,
     )

@@ -42,11 +42,9 @@ class ShadowAnswers:
 
         async def again(connection: ReadConnection) -> object:
             context = await self._context(connection, user_id, kept.made_at)
-            answer = await execution.run(prepared, context, media_type, "verification")
-            if not OUR_FAULT.isdisjoint(answer.error_codes):
-                raise Unavailable("the answer could not be made again")  # so nothing is known of the one that was sent
+            body = await made_again(execution, prepared, context, media_type)
             # what time alone has changed meanwhile says nothing
-            return kept.answer.body if self._responses.is_over(kept, user_id) else answer.body
+            return kept.answer.body if self._responses.is_over(kept, user_id) else body
 
         self._shadow.begin(KIND, Served("", kept.answer.body, kept.fence, stamps, again))
 
@@ -56,3 +54,11 @@ class ShadowAnswers:
         found = None if user_id is None else await viewer_from(loaders, UserId(user_id), self._clock())
         viewer = found.viewer if found else None
         return Context(self._database, self._shadow.cache, viewer, loaders=loaders, made_at=made_at, clock=self._clock)
+
+
+async def made_again(execution: Execution, prepared: PreparedOperation, context: Context, media_type: str) -> bytes:
+    """What an answer is now; raises Unavailable when it cannot be made: then nothing is known of the one that was."""
+    answer = await execution.run(prepared, context, media_type, "verification")
+    if not OUR_FAULT.isdisjoint(answer.error_codes):
+        raise Unavailable("the answer could not be made again")
+    return answer.body

@@ -35,6 +35,7 @@ class Look:
 
     def __init__(self, prepared: PreparedOperation, reading: asyncio.Task[Stored] | None) -> None:
         self.operation = prepared.key
+        self.request = prepared.request
         self.hint = hint_of(prepared)
         self.reading = reading
 
@@ -118,7 +119,7 @@ class SharedAnswers:
         life = LIFE if kept.valid_until is None else min(LIFE, kept.valid_until - since)
         if life < SHORTEST_LIFE:
             return
-        entry = entry_of(kept, name, since)
+        entry = entry_of(kept, name, look.request, since)
         if len(entry) > LARGEST_BYTES:
             count("shared_answers", "large")
             return

@@ -13,10 +13,12 @@ from domain.permission import ViewerFacts, viewer_of
 from tests.kit.small_company import NOW
 from web.answer_entries import NAMESPACE, AnswerName, entry_of, kept_from
 from web.answers import Answer
+from web.graphql_request import GraphQLRequest
 from web.response_cache import KeptAnswer, ResponseCache
 
 VIEWER: Final = viewer_of(ViewerFacts(UserId(1), "somebody@example.com", None, True, 0), NOW)
 OPERATION: Final = b"told"
+REQUEST: Final = GraphQLRequest("{ told }", None, {})
 
 
 def _name(what: int) -> AnswerName:
@@ -26,7 +28,7 @@ def _name(what: int) -> AnswerName:
 def put(cache: SecondLevelCache, what: int, fence: bytes, stamps: dict[str, bytes], told: dict[int, int]) -> None:
     """Let everybody have what was told."""
     kept = KeptAnswer(Answer(200, msgspec.msgpack.encode(told)), "", None, fence, stamps)
-    cache.store_soon(NAMESPACE, _name(what).entry, entry_of(kept, _name(what), NOW), timedelta(hours=1))
+    cache.store_soon(NAMESPACE, _name(what).entry, entry_of(kept, _name(what), REQUEST, NOW), timedelta(hours=1))
 
 
 async def taken(cache: SecondLevelCache, what: int) -> Mapping[int, int]:
