@@ -47,7 +47,6 @@ class Drain:
     def __init__(self, limit: timedelta) -> None:
         self.requests = 0
         self.in_flight = 0
-        self.errors = 0
         self.listening = asyncio.Event()
         self.finished = asyncio.Event()
         self._leaving = asyncio.Event()
@@ -105,7 +104,6 @@ class Drain:
         """What the worker reports about its traffic."""
         return {
             "requests": self.requests,
-            "errors": self.errors,
             "in_flight": self.in_flight,
             "connections": self.connections,
         }
@@ -153,10 +151,9 @@ class Drain:
         one_connection_per_request = scope["http_version"].startswith("1")  # HTTP/2 forbids the header
 
         async def send_on(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                self.errors += message["status"] >= 500
-                if one_connection_per_request and self._leaving.is_set():
-                    message = {**message, "headers": [*message.get("headers", ()), (b"connection", b"close")]}
+            told = one_connection_per_request and self._leaving.is_set()
+            if told and message["type"] == "http.response.start":
+                message = {**message, "headers": [*message.get("headers", ()), (b"connection", b"close")]}
             await send(message)
 
         self.requests += 1

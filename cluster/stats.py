@@ -11,7 +11,9 @@ from telemetry.histogram import percentile_s
 
 SILENT: Final = timedelta(seconds=5)
 PERCENTILES: Final = {"p50_ms": 0.5, "p95_ms": 0.95, "p99_ms": 0.99}
-PER_WORKER: Final = ("requests", "errors", "in_flight", "connections", "event_loop_lag_ms", "rss_bytes")
+MANY_FAILED: Final = (5, 0.01)
+"""As many as this, and as large a share as the alert RollcallErrors has, are no accident."""
+PER_WORKER: Final = ("requests", "in_flight", "connections", "event_loop_lag_ms", "rss_bytes")
 
 
 def health(observatory: Observatory) -> dict[str, Any]:
@@ -25,8 +27,19 @@ def health(observatory: Observatory) -> dict[str, Any]:
     if snapshot.get("stopping"):
         reasons.append("the service is stopping")
     reasons += [f"{name}: {state['error']}" for name, state in observatory.servers.items() if state.get("error")]
+    reasons += _failing(observatory)
     status = "down" if not serving else "degraded" if reasons else "ok"
     return {"status": status, "serving": serving, "wanted": wanted, "reasons": reasons}
+
+
+def _failing(observatory: Observatory) -> list[str]:
+    """That many requests fail now, if so."""
+    window, _ = observatory.within(RECENT)
+    failed, answered = _errors(window), sum(timing["count"] for timing in window.get("operations", {}).values())
+    least, share = MANY_FAILED
+    if failed < least or failed < share * answered:
+        return []
+    return [f"{failed} of {answered} requests failed in the last {RECENT.total_seconds():g} s"]
 
 
 def stats(observatory: Observatory) -> dict[str, Any]:
@@ -67,11 +80,10 @@ def statements(observatory: Observatory) -> dict[str, Any]:
 def point(observatory: Observatory) -> dict[str, Any]:
     """One point of the curves on the page: the last ten seconds."""
     window, window_s = observatory.within(RECENT)
-    counted = window.get("operations", {}).values()
     return {
         "at": time.time(),
         "per_s": _rate(window.get("http", {}).get("requests", 0), window_s),
-        "errors_per_s": _rate(sum(timing["errors"] for timing in counted), window_s),
+        "errors_per_s": _rate(_errors(window), window_s),
         **_percentiles(_buckets(window.get("operations", {}))),
         "lag_ms": max((worker.get("event_loop_lag_ms", 0) for worker in observatory.workers), default=0),
         **load(observatory, window),
@@ -129,7 +141,7 @@ def _total(observatory: Observatory, window: Mapping[str, Any], window_s: float)
     gauges = [worker.get("gauges", {}) for worker in workers]
     return {
         "requests": http.get("requests", 0),
-        "errors": sum(timing["errors"] for timing in observatory.total.get("operations", {}).values()),
+        "errors": _errors(observatory.total),
         "requests_per_s": _rate(window.get("http", {}).get("requests", 0), window_s),
         **_percentiles(_buckets(window.get("operations", {}))),
         "in_flight": sum(worker.get("in_flight", 0) for worker in workers),
@@ -150,6 +162,7 @@ def _worker(observatory: Observatory, report: Mapping[str, Any]) -> dict[str, An
         "serves": report["serves"],
         "began": report["began"],
         **{name: report.get(name, 0) for name in PER_WORKER},
+        "errors": _errors(report.get("sums", {})),
         "cpu": round(observatory.cpu_share(report["pid"]), 3),
         **_percentiles(_buckets(report.get("sums", {}).get("operations", {}))),
         **report.get("gauges", {}),
@@ -168,6 +181,11 @@ def _timings(total: Mapping[str, Any], window: Mapping[str, Any], window_s: floa
         }
         for name, timing in sorted(total.get(kind, {}).items())
     }
+
+
+def _errors(sums: Mapping[str, Any]) -> int:
+    """Requests that failed by our fault, whatever the operation."""
+    return sum(timing["errors"] for timing in sums.get("operations", {}).values())
 
 
 def _buckets(timings: Mapping[str, Any]) -> Mapping[str, float]:

@@ -32,13 +32,12 @@ async def beat(report: Report, facts: Facts) -> None:
 def vitals(facts: Facts) -> dict[str, object]:
     """Processor time, memory, the process's own `facts`, and what its layers counted; `sums` only grow."""
     traffic, cpu_s = facts(), round(time.process_time(), 3)
-    http = {name: traffic[name] for name in ("requests", "errors") if name in traffic}
     return {
         "cpu_s": cpu_s,
         "rss_bytes": resident_bytes(),
         **traffic,
         **moment(),
-        "sums": {"http": http, "process": {"cpu_s": cpu_s}, **sums()},
+        "sums": {"http": {"requests": traffic["requests"]}, "process": {"cpu_s": cpu_s}, **sums()},
     }
 
 

@@ -117,7 +117,7 @@ def _shown(found: Mapping[str, Any]) -> Group:
 
 def _workers(workers: list[dict[str, Any]]) -> Table:
     columns = (
-        "worker", ">process", "serves", ">requests", ">5xx", ">in flight", ">p95 ms", ">lag ms", ">CPU", ">memory",
+        "worker", ">process", "serves", ">requests", ">errors", ">in flight", ">p95 ms", ">lag ms", ">CPU", ">memory",
         ">pool", "Redis",
     )  # fmt: skip
     rows = [

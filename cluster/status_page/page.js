@@ -49,7 +49,7 @@ const widthOf = (id) => Math.max(byId(id).clientWidth, 200);
 const across = (at, now, width) => LEFT + ((at - now + SPAN_S) / SPAN_S) * (width - LEFT);
 
 function timeAxis(svg, width, height) {
-  for (let minute = 0; minute <= SPAN_S / 60; minute += 1) {
+  for (let minute = 0; minute <= SPAN_S / 60; minute += width < 420 ? 2 : 1) {
     const x = across(-60 * minute, 0, width);
     const label = minute === 0 ? "now" : `-${minute} min`;
     const anchor = minute === 0 ? "end" : minute === SPAN_S / 60 ? "start" : "middle";
@@ -126,7 +126,7 @@ function drawLives(stats) {
   byId("lives").replaceChildren(summary, svg);
 }
 
-/** `columns` are [heading, value of a row, "number" for the right-hand side]. */
+/** `columns` are [heading, value of a row, its kind: "number" for the right-hand side, "drawn" what a phone has no room for]. */
 function table(id, columns, rows, empty) {
   if (!rows.length) {
     byId(id).replaceChildren(element("p", { class: "empty" }, empty));
@@ -153,7 +153,7 @@ function drawTables(stats) {
   const hits = (name, more = []) => [
     [name, (row) => row.name],
     ["hit rate", (row) => percent(row.hit_rate), "number"],
-    ["", (row) => element("meter", { value: row.hit_rate ?? 0, "aria-label": `hit rate of ${row.name}` })],
+    ["", (row) => element("meter", { value: row.hit_rate ?? 0, "aria-label": `hit rate of ${row.name}` }), "drawn"],
     ["hits", (row) => figure(row.hits, 0), "number"],
     ["misses", (row) => figure(row.misses, 0), "number"],
     ...more,
@@ -164,7 +164,7 @@ function drawTables(stats) {
   table("viewers", hits("viewer"), named(stats.cache.viewers).sort(mostAsked), "No query yet.");
   drawCoherence(stats.cache);
   table("slow", [
-    ["when", (row) => `${duration(stats.at - row.at)} ago`],
+    ["when", (row) => `${duration(stats.at - row.at)} ago`.replaceAll(" ", "\u00a0")],
     ["statement", (row) => row.name],
     ["ms", (row) => figure(row.ms), "number"],
     ["operation", (row) => row.operation || "–"],
@@ -175,7 +175,7 @@ function drawTables(stats) {
     ["state", (row) => (row.serves ? "serves" : "starts or leaves")],
     ["age", (row) => duration(stats.at - row.began), "number"],
     ["requests", (row) => figure(row.requests, 0), "number"],
-    ["5xx", (row) => figure(row.errors, 0), "number"],
+    ["errors", (row) => figure(row.errors, 0), "number"],
     ["in flight", (row) => figure(row.in_flight, 0), "number"],
     ["p95 ms", (row) => figure(row.p95_ms), "number"],
     ["lag ms", (row) => figure(row.event_loop_lag_ms), "number"],

@@ -3,6 +3,7 @@
 import json
 import re
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from cluster.metrics import COUNTERS, exposition
 from cluster.observatory import Observatory
-from cluster.stats import cache_figures, stats
+from cluster.stats import cache_figures, health, stats
 from cluster.sums import added, subtracted
 from tests.cluster.conftest import ROOT
 
@@ -99,6 +100,52 @@ def test_the_processor_time_of_a_start_is_no_load(monkeypatch: pytest.MonkeyPatc
         observatory.take(json.dumps({"departed": {}, "processes": processes}))
         shares.append((round(observatory.cpu_share(7), 3), round(observatory.cpu_share(8), 3)))
     assert shares == [(0, 0), (0.5, 0), (0.333, 0.2), (0, 0)]
+
+
+def failing(failed: Sequence[int], answered: int) -> str:
+    """A snapshot of workers, each of which has answered so many requests and failed to answer some."""
+    processes = [
+        {
+            **{"role": "worker", "name": f"worker {pid}", "pid": pid, "serves": True, "began": 1},
+            "sums": {"operations": {"query A": {"count": answered, "errors": errors, "seconds": 1.0, "buckets": {}}}},
+        }
+        for pid, errors in enumerate(failed, 1)
+    ]
+    return json.dumps({"departed": {}, "lives": [], "answers": {}, "workers": len(failed), "processes": processes})
+
+
+def test_errors_add_up_over_the_workers() -> None:
+    observatory = Observatory({})
+    observatory.take(failing([3, 4], 500))
+    found = stats(observatory)
+    assert ([worker["errors"] for worker in found["workers"]], found["total"]["errors"]) == ([3, 4], 7)
+
+
+@pytest.mark.parametrize(
+    ("failed", "answered", "reasons"),
+    [
+        ([2, 3], 250, ["5 of 500 requests failed in the last 10 s"]),
+        ([2, 2], 5, []),
+        ([2, 3], 251, []),
+    ],
+    ids=["one in a hundred", "too few to tell", "too small a share"],
+)
+def test_health_tells_that_requests_fail(
+    monkeypatch: pytest.MonkeyPatch, failed: list[int], answered: int, reasons: list[str]
+) -> None:
+    observatory = Observatory({})
+    healths = []
+    for at_s, line in (
+        (0.0, failing([0, 0], 0)),
+        (5.0, failing(failed, answered)),
+        (16.0, failing(failed, answered)),
+        (17.0, failing(failed, answered)),
+    ):
+        monkeypatch.setattr(time, "monotonic", lambda at_s=at_s: at_s)
+        observatory.take(line)
+        healths.append(health(observatory))
+    assert [of["reasons"] for of in healths] == [[], reasons, [], []]
+    assert [of["status"] for of in healths] == ["ok", "degraded" if reasons else "ok", "ok", "ok"]
 
 
 def test_sums() -> None:

@@ -44,6 +44,8 @@ async def test_page_shows_load_and_a_death(start: Start, tmp_path: Path) -> None
             await page.prefer(scheme)
             await page.resize(width, 800)
             assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{width} is too narrow"
+            fits = "document.querySelector('#loaders').scrollWidth <= document.querySelector('#loaders').clientWidth"
+            assert await page.evaluate(fits), f"the loaders do not fit {width}"
             colours.append(await page.evaluate("getComputedStyle(document.body).backgroundColor"))
         assert len(set(colours)) == 2
         assert load.total > 0
