@@ -6,18 +6,17 @@ traces one in a hundred; their spans go to a collector here, whose processor tim
 
 import asyncio
 import sys
-import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from functools import partial
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Annotated, Final
 
 import typer
 
 from bench.client import Job
+from bench.collector import collecting
 from bench.ground import Ground, filled, leased
 from bench.pairs import Compared, Side, compared
 from bench.promises import Pace, side
@@ -35,38 +34,11 @@ HEADINGS: Final = """| | query | traced | CPU, traced / not | least to greatest 
 |---|---|---|---|---|---|"""
 
 
-@contextmanager
-def collecting() -> Iterator[str]:
-    """A collector that forgets what it is sent; gives its address."""
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_POST(self) -> None:
-            self.rfile.read(int(self.headers["content-length"]))
-            self.send_response(200)
-            self.send_header("content-length", "0")
-            self.end_headers()
-
-        def log_message(self, *_: object) -> None:
-            return
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
-
-
 def costs(ground: Ground, queries: tuple[NamedQuery, ...], rounds: int) -> Iterator[tuple[str, str, str, Compared]]:
     """(state, query, what is traced, cost beside a service that traces nothing), one after the other."""
     for state, settings in STATES.items():
         with ExitStack() as stack:
-            address, pace = stack.enter_context(collecting()), Pace(rounds=rounds)
+            address, pace = stack.enter_context(collecting(lambda _: None)), Pace(rounds=rounds)
             given = {**ground.environment(), "REDIS_URL": ground.servers.redis_url, **settings}
             given["DATABASE_URL"] = ground.servers.database_url
             off = stack.enter_context(side(ground, "untraced", given, pace))

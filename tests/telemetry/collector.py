@@ -5,10 +5,11 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+import bench.collector
 
 PATIENCE_S = 20.0
 
@@ -43,6 +44,8 @@ class Collector:
         self.gate.set()
 
     def take(self, body: bytes) -> None:
+        self.asked.set()
+        assert self.gate.wait(PATIENCE_S)
         with self.news:
             self.spans += _spans(body)
             self.news.notify_all()
@@ -74,31 +77,8 @@ def tree(spans: list[Received]) -> Any:
 def collecting() -> Iterator[Collector]:
     """A collector on a free port of this machine."""
     collector = Collector()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["content-length"]))
-            assert self.path == "/v1/traces" and self.headers["content-type"] == "application/x-protobuf"
-            collector.asked.set()
-            assert collector.gate.wait(PATIENCE_S)
-            collector.take(body)
-            self.send_response(200)
-            self.send_header("content-length", "0")
-            self.end_headers()
-
-        def log_message(self, *_: object) -> None:
-            return
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    collector.url = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
+    with bench.collector.collecting(collector.take) as collector.url:
         yield collector
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 def _spans(body: bytes) -> list[Received]:
