@@ -9,14 +9,12 @@ are one queue with as many servers, so the waiting times are those of requests t
 import heapq
 import json
 import random
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Final
 
 import msgspec
 import typer
-from rich.console import Console
-from rich.table import Table
 
 COSTS: Final = Path(__file__).parent / "costs.json"
 SIZES: Final = (1_000, 10_000, 100_000, 1_000_000, 10_000_000)
@@ -26,6 +24,11 @@ WARM_UP: Final = 180
 SECONDS: Final = WARM_UP + 60
 OF_EVERYBODY: Final = ("today", "stats_by_department_and_month")
 """What an analyst asks of the whole company: PostgreSQL reads as many rows as it has people and days."""
+COSTS_HEAD: Final = ("one request", "worker ms", "PostgreSQL ms", "Valkey ms", "statements")
+PEAKS_HEAD: Final = (
+    "employees", "req/s", "from kept answers", "workers", "p95 ms", "PostgreSQL cores",
+    "and for questions about everybody", "statements/s", "Valkey cores", "GB of disk a year",
+)  # fmt: skip
 BUSY: Final = 0.6
 """The share of its processors that a part may use at the peak; the rest is for bursts and for a part that fails."""
 
@@ -205,40 +208,48 @@ def _scaled(load: Load, employees: int, shards: int, costs: Costs) -> Load:
     )
 
 
-def shown(loads: list[Load]) -> Table:
-    """The sizing table."""
-    columns = (
-        "employees",
-        "req/s",
-        "hits",
-        "workers",
-        "p95 ms",
-        "PostgreSQL cores",
-        "for everybody",
-        "statements/s",
-        "Redis cores",
-        "disk",
+def shown(costs: Costs, loads: Iterable[Load]) -> str:
+    """What one request costs and the busiest minute, as the two tables of docs/explain/capacity.md."""
+    requests = (
+        ("kept answer, any of the four queries", [*costs.hit.values()]),
+        ("one employee, executed with `CACHE=off`", [costs.executed["one_employee"]]),
+        ("50 employees x 10 days", [costs.executed["employees_50x10"]]),
+        ("`today` of everybody", [costs.executed["today"]]),
+        ("`stats` of everybody by department and month", [costs.executed["stats_by_department_and_month"]]),
+        ("check-in or check-out, the drain's statements within", [costs.check]),
     )
-    table = Table(*columns, title="The busiest minute")
-    for load in loads:
-        table.add_row(
-            f"{load.employees:,}",
-            f"{load.requests_per_s:,.1f}",
-            f"{load.hits:.0%}",
-            f"{load.workers:,}",
-            f"{load.p95_ms:,.0f}",
-            f"{load.postgres_cores:,.2f}",
-            f"{load.statistics_cores:,.2f}",
-            f"{load.statements_per_s:,.0f}",
-            f"{load.redis_cores:,.2f}",
-            f"{load.disk_gb_per_year:,.0f} GB/year",
+    measured = [
+        (name, *(_span([getattr(cost, part) for cost in found]) for part in Cost.__struct_fields__))
+        for name, found in requests
+    ]
+    peaks = [
+        (
+            f"{load.employees:,}", _short(load.requests_per_s), f"{load.hits:.0%}", f"{load.workers:,}",
+            f"{load.p95_ms:,.0f}", _short(load.postgres_cores), _short(load.statistics_cores),
+            f"{load.statements_per_s:,.0f}", _short(load.redis_cores), _short(load.disk_gb_per_year),
         )
-    return table
+        for load in loads
+    ]  # fmt: skip
+    return f"{_table(COSTS_HEAD, measured)}\n{_table(PEAKS_HEAD, peaks)}"
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = (head, ["---"] * len(head), *rows)
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def _span(values: list[float]) -> str:
+    least, most = _short(min(values)), _short(max(values))
+    return least if least == most else f"{least} to {most}"
+
+
+def _short(value: float) -> str:
+    return f"{value:,.0f}" if value >= 10 or value == 0 else f"{value:.2g}"
 
 
 def main(
     costs: Annotated[Path, typer.Option(help="What `python -m bench.cost` measured.")] = COSTS,
-    as_json: Annotated[bool, typer.Option("--json", help="JSON instead of a table.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="JSON instead of the tables.")] = False,
 ) -> None:
     """Simulate the busiest minute of companies of five sizes."""
     found = msgspec.json.decode(costs.read_bytes(), type=Costs)
@@ -246,7 +257,7 @@ def main(
     if as_json:
         typer.echo(json.dumps([msgspec.to_builtins(load) for load in loads], indent=1))
     else:
-        Console(width=130).print(shown(loads))
+        typer.echo(shown(found, loads), nl=False)
 
 
 if __name__ == "__main__":

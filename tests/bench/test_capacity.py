@@ -1,10 +1,14 @@
 """The simulation: what it draws is what it is told, and what each request costs adds up."""
 
 import random
+import re
 
+import msgspec
 import pytest
 
-from bench.capacity import SECONDS, WARM_UP, Caches, Cost, Costs, Habits, arrivals, simulate
+from bench.capacity import COSTS as MEASURED
+from bench.capacity import SECONDS, SIZES, WARM_UP, Caches, Cost, Costs, Habits, arrivals, shown, simulate
+from bench.service import CHECKOUT
 
 NOTHING = Cost(worker_ms=1.0, postgres_ms=0.0, redis_ms=0.0, statements=0.0)
 KINDS = ("one_employee", "employees_50x10", "today", "stats_by_department_and_month")
@@ -53,3 +57,12 @@ def test_only_the_last_minute_counts() -> None:
     load = simulate(1_000, COSTS, Habits())
     counted = [at for at, _, _ in arrivals(1_000, Habits(), random.Random(7)) if at >= WARM_UP]
     assert load.requests_per_s == len(counted) / 60
+
+
+def test_the_page_has_the_tables_that_the_command_prints() -> None:
+    costs = msgspec.json.decode(MEASURED.read_bytes(), type=Costs)
+    printed = shown(costs, [simulate(size, costs, Habits()) for size in SIZES])
+    page = (CHECKOUT / "docs" / "explain" / "capacity.md").read_text()
+    tables = re.findall(r"(?:^\|.*\n)+", page, re.MULTILINE)
+    assert "\n".join(tables[:2]) == printed, "run: python -m bench.capacity, and put both tables into the page"
+    assert (f"on {costs.measured_on}" in page, f"{costs.employees:,} employees" in page) == (True, True)
