@@ -20,15 +20,14 @@ from db.database import Database
 from db.demo import demo_company, is_inhabited, is_interrupted
 from db.migrated import is_migrated
 from domain.errors import RollcallError, Unavailable
-from web.environment import SettingsError, masked_address
+from ops.database_refusal import refusal
+from web.environment import SettingsError
 from web.logs import open_logs
 from web.settings import Settings
 
 EMPLOYEES, DAYS, SEED = 2_000, 90, 7
 ATTEMPTS: Final = 5
 """Bringing up to date is begun anew when another change was in the way."""
-REFUSALS: Final = ("28", "3D")
-"""Classes of SQLSTATE with which PostgreSQL answers, and lets nobody in: wrong user or password, no such database."""
 
 
 async def bring_up(settings: Settings, *, demo: bool, ready: Callable[[], None]) -> None:
@@ -38,7 +37,7 @@ async def bring_up(settings: Settings, *, demo: bool, ready: Callable[[], None])
         raise SettingsError("DATABASE_URL: needed the address of PostgreSQL, got none")
     database = Database(url, application="rollcall start")
     try:
-        await _reach(database, settings.database.variable)
+        await _reach(database, settings)
         await _migrate(database)
         if demo and await _is_empty(database):
             await _fill(database)
@@ -49,19 +48,12 @@ async def bring_up(settings: Settings, *, demo: bool, ready: Callable[[], None])
         await database.close()
 
 
-async def _reach(database: Database, variable: str) -> None:
-    """Refuse a database that does not answer or does not let us in, in the words of PostgreSQL."""
+async def _reach(database: Database, settings: Settings) -> None:
+    """Refuse a database that does not answer or does not let us in."""
     try:
         await database.ping()
     except Unavailable as error:
-        cause = getattr(error.__cause__, "orig", None) or error.__cause__
-        reason = (str(cause).splitlines() or [error.message])[0].rpartition("'>: ")[
-            2
-        ]  # after the class, if it is named
-        got = f"got {masked_address(database.url).replace('+asyncpg', '', 1)}: {reason}"
-        if str(getattr(cause, "sqlstate", "")).startswith(REFUSALS):
-            raise SettingsError(f"{variable}: needed a PostgreSQL that lets us in, {got}") from None
-        raise Unavailable(f"{variable}: needed a PostgreSQL that answers, {got}; start it or correct it") from None
+        raise refusal(error, settings) from None
 
 
 async def _migrate(database: Database) -> None:

@@ -20,6 +20,7 @@ from ops.terminal import (
     AsJson,
     NotReachable,
     console,
+    examples,
     mebibytes,
     percent,
     plain_errors,
@@ -47,7 +48,7 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what it would 
 MostEntries = Annotated[int, typer.Option(min=1, help="Look at so many entries at most.")]
 
 
-@cache.command()
+@cache.command(epilog=examples("rollcall cache health"))
 def health(as_json: AsJson = False) -> None:
     """Whether answers can come from the cache now, and why not; exits 1 when they cannot."""
     servers = run(_look)
@@ -61,7 +62,7 @@ def health(as_json: AsJson = False) -> None:
         raise typer.Exit(FAILED)
 
 
-@cache.command()
+@cache.command(epilog=examples("rollcall cache stats", "rollcall cache stats --json | jq .loaders.employee"))
 def stats(as_json: AsJson = False) -> None:
     """Hit rates by loader and by viewer, fills, writes, lookups past the cache by reason, fence, outbox, memory."""
     with plain_errors():
@@ -87,7 +88,7 @@ def stats(as_json: AsJson = False) -> None:
     screen.print(f"memory: {mebibytes(found['memory_bytes'] or 0)} in {shown(found['keys'])} keys")
 
 
-@cache.command("test-core")
+@cache.command("test-core", epilog=examples("rollcall cache test-core"))
 def test_core(as_json: AsJson = False) -> None:
     """Try every promise of the cache on the configured Redis, beside what is stored; exits 1 when one is broken."""
 
@@ -107,7 +108,7 @@ def test_core(as_json: AsJson = False) -> None:
         raise typer.Exit(FAILED)
 
 
-@cache.command()
+@cache.command(epilog=examples("rollcall cache inspect employee:42", "rollcall cache inspect employee.id=42"))
 def inspect(
     key: Annotated[str, typer.Argument(help="A name in Redis, employee:42 for the entry of a lookup, or a tag.")],
     as_json: AsJson = False,
@@ -124,7 +125,9 @@ def inspect(
         screen.print(table("Stamps", ("tag", "stored with", "now"), stamps))
 
 
-@cache.command()
+@cache.command(
+    epilog=examples("rollcall cache invalidate employee.id=42", "rollcall cache invalidate employee shift --dry-run")
+)
 def invalidate(
     tags: Annotated[list[str], typer.Argument(metavar="TAG…", help="employee.id=42; a table for all of its tags.")],
     most: MostEntries = MOST_ENTRIES,
@@ -152,7 +155,7 @@ def invalidate(
         raise typer.Exit(FAILED)
 
 
-@cache.command()
+@cache.command(epilog=examples("rollcall cache verify", "rollcall cache verify --most 100000 --dry-run"))
 def verify(most: MostEntries = MOST_ENTRIES, dry_run: DryRun = False, as_json: AsJson = False) -> None:
     """Compare what is stored with PostgreSQL; what differs is made unusable, and the command exits 1."""
     found = run(lambda settings: verified_all(settings, most, dry_run=dry_run))
@@ -170,7 +173,7 @@ def verify(most: MostEntries = MOST_ENTRIES, dry_run: DryRun = False, as_json: A
         raise typer.Exit(FAILED)
 
 
-@cache.command()
+@cache.command(epilog=examples("rollcall cache warm --most 50"))
 def warm(
     most: Annotated[int, typer.Option(min=1, max=200, help="Execute so many queries at most.")] = 100,
     dry_run: DryRun = False,
@@ -194,7 +197,7 @@ def warm(
         raise typer.Exit(FAILED)
 
 
-@cache.command()
+@cache.command(epilog=examples("rollcall cache why Today", "rollcall cache why '{ me { id } }' --user hr@example.org"))
 def why(
     operation: Annotated[str, typer.Argument(help="A query, @FILE with one, or the name of one that is asked often.")],
     user: Annotated[str, typer.Option(help="Email of the user who asks.")] = "",

@@ -16,6 +16,7 @@ from ops.terminal import (
     AsJson,
     NotReachable,
     console,
+    examples,
     mebibytes,
     percent,
     plain_errors,
@@ -29,7 +30,7 @@ SCALE_LIMIT_S: Final = 120.0
 BUSIEST: Final = 12
 
 
-@cluster.command()
+@cluster.command(epilog=examples("rollcall cluster stats", "rollcall cluster stats --json | jq .total.p95_ms"))
 def stats(as_json: AsJson = False) -> None:
     """Figures of each worker and in total; exits 1 when the service is not well."""
     with plain_errors():
@@ -42,7 +43,9 @@ def stats(as_json: AsJson = False) -> None:
         raise typer.Exit(FAILED)
 
 
-@cluster.command()
+@cluster.command(
+    epilog=examples("rollcall cluster monitor", "rollcall cluster monitor --every 5 --times 12 --json >> figures.jsonl")
+)
 def monitor(
     as_json: AsJson = False,
     every: Annotated[float, typer.Option(min=0.1, max=60, help="Seconds between two views.")] = 1.0,
@@ -69,7 +72,7 @@ def _paced(views: Iterable[Any], every_s: float) -> Iterator[Any]:
         time.sleep(every_s)
 
 
-@cluster.command()
+@cluster.command(epilog=examples("rollcall cluster restart"))
 def restart(as_json: AsJson = False) -> None:
     """Replace every process by one with today's code and settings, without losing a request."""
     with plain_errors():
@@ -77,7 +80,7 @@ def restart(as_json: AsJson = False) -> None:
     _done(found, as_json, f"reloaded: {found['serving']} workers serve")
 
 
-@cluster.command()
+@cluster.command(epilog=examples("rollcall cluster scale 4"))
 def scale(
     workers: Annotated[int, typer.Argument(min=1, max=MOST_WORKERS, help="How many workers.")], as_json: AsJson = False
 ) -> None:

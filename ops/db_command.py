@@ -9,14 +9,14 @@ from db.connection import ReadConnection
 from ops.asked import Question
 from ops.operation_plans import operation_plans
 from ops.slow_queries.command import slow_query
-from ops.terminal import AsJson, console, print_json, run
+from ops.terminal import AsJson, console, examples, print_json, run
 from web.settings import Settings
 
 db = typer.Typer(help="The database: migrations, slow statements, plans.", no_args_is_help=True)
 db.add_typer(slow_query, name="slow-query")
 
 
-@db.command()
+@db.command(epilog=examples("rollcall db migrate"))
 def migrate(as_json: AsJson = False) -> None:
     """Bring the database to today's schema; safe to run while others do, or twice."""
 
@@ -38,7 +38,12 @@ def migrate(as_json: AsJson = False) -> None:
         console().print(f"migrated from {before or 'nothing'} to {after}")
 
 
-@db.command()
+@db.command(
+    epilog=examples(
+        "rollcall db explain Today --as hr@example.org",
+        "rollcall db explain @query.graphql --as hr@example.org --variables '{\"first\": 50}' --json",
+    )
+)
 def explain(
     operation: Annotated[str, typer.Argument(help="A query, @FILE, or the name of one that is asked often.")],
     user: Annotated[str, typer.Option("--as", help="Email of the user who asks.")] = "",

@@ -18,9 +18,10 @@ from ops.doctor import (
 )
 from ops.installation import Installation
 from ops.status_client import StatusPort
-from ops.terminal import FAILED, AsJson, NotReachable, console, plain_errors, print_json, run, table
+from ops.terminal import FAILED, AsJson, NotReachable, console, examples, plain_errors, print_json, run, table
 from web.settings import Settings
 
+EXAMPLES: Final = examples("rollcall doctor", "rollcall doctor --json | jq '.findings[] | select(.level == \"error\")'")
 COLOURS: Final = {"ok": "green", "note": "cyan", "warning": "yellow", "error": "red"}
 
 

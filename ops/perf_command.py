@@ -26,14 +26,14 @@ from ops.perf.report import shown_comparison, shown_findings, shown_run
 from ops.perf.saturation import analysis, analysis_of_run, verdict
 from ops.perf.target import Address, Target, found_target
 from ops.status_client import StatusPort
-from ops.terminal import FAILED, AsJson, NotReachable, console, plain_errors, print_json
+from ops.terminal import FAILED, AsJson, NotReachable, console, examples, plain_errors, print_json
 from web.settings import Settings
 
 perf = typer.Typer(help="Speed: what is slow, where time goes, how much the service bears.", no_args_is_help=True)
 DEMO_HR: Final = "hr@rollcall.test"
 
 
-@perf.command()
+@perf.command(epilog=examples("rollcall perf doctor"))
 def doctor(as_json: AsJson = False) -> None:
     """What made the running service slow in the last minute, with evidence and a fix; exits 1 when something did."""
     with plain_errors():
@@ -47,7 +47,7 @@ def doctor(as_json: AsJson = False) -> None:
         raise typer.Exit(FAILED)
 
 
-@perf.command()
+@perf.command(epilog=examples("rollcall perf flame --duration 30 --output flame.svg"))
 def flame(
     output: Annotated[Path, typer.Option(help="The SVG file to write.")] = Path("flame.svg"),
     duration: Annotated[int, typer.Option(min=1, max=3600, help="Seconds.")] = 10,
@@ -74,7 +74,14 @@ def flame(
         )
 
 
-@perf.command(name="load-test")
+@perf.command(
+    name="load-test",
+    epilog=examples(
+        "rollcall perf load-test --rate 200 --duration 60 --json before.json --html before.html",
+        "rollcall perf load-test --mix employee=40,today=10 --writes",
+        "rollcall perf load-test --compare before.json after.json",
+    ),
+)
 def load_test(
     url: Annotated[str | None, typer.Option(help="The service; by default PORT on this machine.")] = None,
     rate: Annotated[float, typer.Option(min=0.1, max=100_000, help="Requests a second.")] = 50.0,
@@ -120,7 +127,7 @@ def load_test(
         raise typer.Exit(FAILED)
 
 
-@perf.command()
+@perf.command(epilog=examples("rollcall perf analyze", "rollcall perf analyze before.json --json"))
 def analyze(
     file: Annotated[Path | None, typer.Argument(help="A run that load-test --json kept.")] = None,
     as_json: AsJson = False,

@@ -14,7 +14,7 @@ from pydantic import SecretStr
 from rich.console import Console
 from rich.table import Table
 
-from domain.errors import RollcallError
+from domain.errors import RollcallError, Unavailable
 from web.environment import SettingsError
 from web.settings import Settings
 
@@ -79,9 +79,26 @@ def installation() -> Iterator[Settings]:
 
 def run(work: Callable[[Settings], Coroutine[Any, Any, T]]) -> T:
     """Run a coroutine over the installation; errors of ours end the command."""
-    with plain_errors(), installation() as settings:
+    with plain_errors(), installation() as settings, named_database(settings):
         return asyncio.run(work(settings))
     raise AssertionError  # plain_errors has left
+
+
+@contextmanager
+def named_database(settings: Settings) -> Iterator[None]:
+    """Within it a database that cannot be reached is named by its variable and address."""
+    try:
+        yield
+    except Unavailable as error:
+        from db.errors import Unreachable
+        from ops.database_refusal import refusal
+
+        raise (refusal(error, settings) if isinstance(error, Unreachable) else error) from None
+
+
+def examples(*lines: str) -> str:
+    """The end of the help of a command; an empty line keeps two of them apart."""
+    return "\n\n".join(("[bold]Examples[/bold]", *lines))
 
 
 def print_json(value: object) -> None:

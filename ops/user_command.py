@@ -10,7 +10,7 @@ import typer
 from db.connection import WriteConnection
 from domain.enums import Role
 from domain.errors import RollcallError
-from ops.terminal import AsJson, console, print_json, run
+from ops.terminal import AsJson, console, examples, print_json, run
 from web.environment import SettingsError
 from web.settings import Settings
 
@@ -22,7 +22,11 @@ T = TypeVar("T")
 Email = Annotated[str, typer.Argument(help="The address to sign in with.")]
 
 
-@user.command()
+@user.command(
+    epilog=examples(
+        "rollcall user add ada@example.org --role ADMIN", "rollcall user add ada@example.org < password.txt"
+    )
+)
 def add(
     email: Email,
     role: Annotated[Role, typer.Option(case_sensitive=False, help="A role, for everyone.")] = Role.EMPLOYEE,
@@ -55,7 +59,7 @@ def add(
         console().print(f"{email} can sign in now, as {role.value}")
 
 
-@user.command()
+@user.command(epilog=examples("rollcall user password ada@example.org"))
 def password(email: Email, as_json: AsJson = False) -> None:
     """Give a user another password, and sign it out everywhere."""
 

@@ -64,7 +64,9 @@ class ServerSettings(Part):
     port: int = setting(3002, "PORT", "Port of the service; 0 takes any free one.", ge=0, le=65535)
     status_port: int = setting(3003, "STATUS_PORT", "Port of the status page and of the metrics.", ge=0, le=65535)
     status_host: str = setting(
-        "127.0.0.1", "STATUS_HOST", "Address of the status port; whoever reaches it may look, none may change anything."
+        "127.0.0.1",
+        "STATUS_HOST",
+        "Address of the status port; whoever reaches it may look, and with STATUS_TOKEN restart and scale.",
     )
     status_token: SecretStr | None = setting(
         None,

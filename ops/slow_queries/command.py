@@ -15,7 +15,7 @@ from ops.slow_queries.page import page
 from ops.slow_queries.record import Asked, record_of
 from ops.slow_queries.screen import screen, title_of
 from ops.slow_queries.watch import View, Watch, watched
-from ops.terminal import AsJson, console, plain_errors, print_json, run, shown, table
+from ops.terminal import AsJson, console, examples, plain_errors, print_json, run, shown, table
 from web.environment import SettingsError
 
 slow_query = typer.Typer(help="Statements that take long.", no_args_is_help=True)
@@ -28,7 +28,9 @@ Log = Annotated[
 Html = Annotated[Path | None, typer.Option("--html", help="Write the report, with every plan, as a page to this file.")]
 
 
-@slow_query.command()
+@slow_query.command(
+    epilog=examples("rollcall db slow-query report", "rollcall db slow-query report --most 50 --html slow.html")
+)
 def report(most: Most = 20, html: Html = None, log: Log = None, as_json: AsJson = False) -> None:
     """The statements that took most time: who sends them, their plans, what would make them faster."""
     found = run(lambda settings: record_of(settings, Asked(most, plans=True, log=log)))
@@ -43,7 +45,7 @@ def report(most: Most = 20, html: Html = None, log: Log = None, as_json: AsJson 
         console().print(*screen(found), sep="\n")
 
 
-@slow_query.command()
+@slow_query.command(epilog=examples("rollcall db slow-query stats"))
 def stats(as_json: AsJson = False) -> None:
     """Sums: statements, their time, the share of the slowest."""
     found = run(lambda settings: record_of(settings, Asked(MOST)))
@@ -69,7 +71,7 @@ def stats(as_json: AsJson = False) -> None:
     console().print(table("Statements", ("", ""), rows))
 
 
-@slow_query.command()
+@slow_query.command(epilog=examples("rollcall db slow-query watch --every 5"))
 def watch(
     every: Annotated[float, typer.Option("--every", min=0.1, help="Seconds between two views.")] = 2.0,
     times: Annotated[int, typer.Option("--times", min=0, help="How many views; 0 for no end.")] = 0,
@@ -102,7 +104,7 @@ def _views(watching: Watch, every_s: float, times: int) -> Iterator[View]:
         time.sleep(every_s)
 
 
-@slow_query.command()
+@slow_query.command(epilog=examples("rollcall db slow-query cleanup --dry-run"))
 def cleanup(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what it would do.")] = False,
     as_json: AsJson = False,

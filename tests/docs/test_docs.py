@@ -10,7 +10,7 @@ import pytest
 import typer.main
 
 from domain.errors import ErrorCode
-from ops.cli import app
+from ops.cli import application
 from tests.docs.pages import CHECKOUT, FENCED, commands, pages, relative_links
 from web.errors_reference import PAGES, codes, errors_reference
 from web.settings_reference import settings_reference
@@ -69,7 +69,7 @@ def test_commands_exist(page: Path) -> None:
 
 def is_command(words: list[str]) -> bool:
     """Whether the words begin with commands of ours, down to one that does something, and options that it has."""
-    command: Any = typer.main.get_command(app)
+    command: Any = typer.main.get_command(application())
     rest = list(words)
     while hasattr(command, "commands"):
         name = rest.pop(0) if rest else "--help"

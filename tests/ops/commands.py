@@ -6,15 +6,16 @@ from typing import Any
 import orjson
 from typer.testing import CliRunner, Result
 
-from ops.cli import app
+from ops.cli import application
 
+APP = application()
 NOWHERE = {"STATUS_PORT": "1"}
 
 
 def rollcall(*arguments: object, given: str = "", **environment: object) -> Result:
     """The outcome of a command."""
     variables = {**NOWHERE, "COLUMNS": "200", **{name: str(value) for name, value in environment.items()}}
-    result = CliRunner().invoke(app, [str(argument) for argument in arguments], input=given, env=variables)
+    result = CliRunner().invoke(APP, [str(argument) for argument in arguments], input=given, env=variables)
     assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
     return result
 
