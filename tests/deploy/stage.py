@@ -18,8 +18,7 @@ from db.migrate import upgrade
 from ops.demo import DEMO_PASSWORD, fill_demo
 from tests.cluster.conftest import ROOT, Cluster, free_port
 from tests.deploy.engines import PostgreSQL, Valkey
-from tests.deploy.proxies import Proxy, valkey_proxy
-from tests.deploy.tools import found
+from tests.deploy.proxies import Proxy, haproxy, valkey_proxy
 from web.signing_key import kept_key
 
 EMPLOYEES, DAYS, SEED = 160, 5, 7
@@ -111,7 +110,6 @@ class Stage:
     nodes: list[Node]
     postgresql: PostgreSQL
     valkey: Valkey
-    follows_sentinel: bool
     token: str
     employees: list[str]
 
@@ -124,17 +122,17 @@ async def stage(proxy: Proxy, folder: Path) -> AsyncIterator[Stage]:
         stack.push_async_callback(postgresql.stop)
         stack.push_async_callback(valkey.stop)
         await asyncio.gather(postgresql.start(), valkey.start())
-        follows_sentinel = found("haproxy") is not None
-        redis_port = valkey.ports[0]
-        if follows_sentinel:
-            sentinels = [each.port for each in valkey.sentinels]
+        sentinels = [each.port for each in valkey.sentinels]
+        redis_url = f"redis+sentinel://{','.join(f'127.0.0.1:{port}' for port in sentinels)}/rollcall"
+        if proxy is haproxy:  # the other way that the docs tell
             redis_port = await stack.enter_async_context(valkey_proxy(valkey.ports, sentinels, folder))
+            redis_url = f"redis://127.0.0.1:{redis_port}/0"
         await fill(postgresql)
         kept_key(folder / "auth.key")
         variables = {
             "DATABASE_URL": postgresql.url,
             "DATABASE_REPLICA_URL": postgresql.replica_url,
-            "REDIS_URL": f"redis://127.0.0.1:{redis_port}/0",
+            "REDIS_URL": redis_url,
             "AUTH_PRIVATE_KEY_FILE": str(folder / "auth.key"),
             "TRUSTED_PROXIES": "127.0.0.1",
         }
@@ -145,7 +143,7 @@ async def stage(proxy: Proxy, folder: Path) -> AsyncIterator[Stage]:
         port = await stack.enter_async_context(proxy([node.port for node in nodes], folder))
         token = await asyncio.to_thread(sign_in, port)
         employees = await asyncio.to_thread(active_employees, port, token)
-        yield Stage(port, nodes, postgresql, valkey, follows_sentinel, token, employees)
+        yield Stage(port, nodes, postgresql, valkey, token, employees)
 
 
 async def fill(postgresql: PostgreSQL) -> None:
