@@ -21,6 +21,8 @@ MODULES: Final = {
     "user": "ops.user_command",
 }
 """Where the command, or the group of commands, of that name is."""
+ASKED_TO_COMPLETE: Final = ("_TYPER_COMPLETE_ARGS", "COMP_WORDS")
+"""Variables with the line to complete: of bash the second, of other shells the first."""
 
 
 def application(words: Sequence[str] = ()) -> typer.Typer:
@@ -63,6 +65,5 @@ def main() -> None:
 
 
 def _to_complete() -> list[str]:
-    """The words of the line that a shell asks to complete: bash by the first variable, the others by the second."""
-    line = os.environ.get("COMP_WORDS") or os.environ.get("_TYPER_COMPLETE_ARGS") or ""
-    return line.split()[1:]
+    """The words of the line that a shell asks to complete."""
+    return next((os.environ[name].split()[1:] for name in ASKED_TO_COMPLETE if name in os.environ), [])

@@ -73,8 +73,8 @@ def is_command(words: list[str]) -> bool:
     rest = list(words)
     while hasattr(command, "commands"):
         name = rest.pop(0) if rest else "--help"
-        if name == "--help":
-            return True
+        if name.startswith("--"):
+            return name == "--help" or name in {option for parameter in command.params for option in parameter.opts}
         found = command.commands.get(name)
         if found is None:
             return False
@@ -93,6 +93,7 @@ def test_the_checks_see_what_is_wrong(tmp_path: Path) -> None:
     assert list(commands(page, "rollcall")) == [["dance"]]
     assert not is_command(["dance"])
     assert not is_command(["demo", "--people", "5"])
+    assert is_command(["--version"]) and not is_command(["--vision"])
     assert is_command(["demo", "--employees", "5"])
     assert is_command(["attendance", "vectors", "FILE"])
 
