@@ -7,13 +7,15 @@ from typing import Final
 import msgspec
 from sqlalchemy import text
 
-from db.connection import POSITION_COLUMNS, Query, ReadConnection, WriteConnection
+from db.connection import SERVER_COLUMNS, Query, ReadConnection, WriteConnection
 from db.tags import collapse
 from domain.consistency import Position
 
 IN_USE: Final = timedelta(seconds=60)
 NOWHERE: Final = "nowhere"
 MOST_DRAINED: Final = 5_000
+FLUSHES_SINCE: Final = 17
+"""From this version on PostgreSQL flushes its log on request."""
 
 _PENDING: Final = Query(
     "cache_pending", text("SELECT xid, same_redis, holds_in_s, unused, tags FROM cache_pending(:run_id)")
@@ -54,7 +56,19 @@ _UNDRAINED: Final = Query(
     "cache_undrained", text("SELECT EXISTS (SELECT FROM cache_outbox WHERE tags && CAST(:tags AS text[]))")
 )
 _DRAIN: Final = Query("cache_drain", text("DELETE FROM cache_outbox RETURNING xid::text, tags"))
-_XID: Final = Query("cache_drain_id", text(f"SELECT pg_current_xact_id()::text, {POSITION_COLUMNS}"))
+# What is written but not flushed never gets to a replica if the primary dies now. Commits of others need not be flushed
+# (synchronous_commit = off): so a drain that found some flushes, and one without any relies on those before it.
+_PLACE: Final = Query(
+    "cache_drain_place",
+    text(f"""
+    SELECT pg_current_xact_id()::text, {SERVER_COLUMNS}, CAST(CASE WHEN CAST(:found AS boolean)
+      THEN pg_logical_emit_message(false, 'rollcall', '', true)
+      ELSE pg_current_wal_flush_lsn() END - '0/0' AS bigint)"""),
+)
+_PLACE_UNFLUSHED: Final = Query(
+    "cache_drain_place",
+    text(f"SELECT pg_current_xact_id()::text, {SERVER_COLUMNS}, CAST(pg_current_wal_insert_lsn() - '0/0' AS bigint)"),
+)
 
 
 class Pending(msgspec.Struct, frozen=True):
@@ -145,7 +159,11 @@ async def drain(connection: WriteConnection, epoch: int) -> tuple[str, list[tupl
     When there are too many tags their tables stand for them.
     """
     rows = await connection.records(_DRAIN)
-    [(drain_id, *place)] = await connection.records(_XID)  # after it: whatever was seen is below this position
+    # after it: whatever was seen is below this position
+    if connection.major_version >= FLUSHES_SINCE:
+        [(drain_id, *place)] = await connection.records(_PLACE, found=bool(rows))
+    else:
+        [(drain_id, *place)] = await connection.records(_PLACE_UNFLUSHED)
     position = Position(*place)
     touched = {(tag, f"{epoch}-{xid}") for xid, tags in rows for tag in tags}
     if len(touched) > MOST_DRAINED:

@@ -31,8 +31,6 @@ DIALECT: Final = asyncpg_dialect()  # type: ignore[no-untyped-call]
 
 SERVER_COLUMNS: Final = """cache_server(),
     CAST(CAST('x' || left(pg_walfile_name(pg_current_wal_insert_lsn()), 8) AS bit(32)) AS int)"""
-POSITION_COLUMNS: Final = f"""{SERVER_COLUMNS}, CAST(pg_current_wal_insert_lsn() - '0/0' AS bigint)"""
-"""Of a Position above every commit: those of others need not be flushed (synchronous_commit = off)."""
 
 
 class Query:
@@ -83,6 +81,11 @@ class ReadConnection:
     def __init__(self, driver: "asyncpg.Connection[asyncpg.Record]") -> None:
         self._driver = driver
         self._turn = asyncio.Lock()  # the driver takes one statement at a time
+
+    @property
+    def major_version(self) -> int:
+        """Of the server."""
+        return self._driver.get_server_version().major
 
     @property
     def session(self) -> object:

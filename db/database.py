@@ -83,8 +83,11 @@ class Database:
 
         With replicas to ask instead, a primary that could not be reached is left alone for a moment, unless you insist.
         """
-        if self.replicas and not insist and time.monotonic() < self._away_until_s:
-            raise Unreachable("the database cannot be reached now")
+        if self.replicas and not insist and self._away_until_s:
+            now_s = time.monotonic()
+            if now_s < self._away_until_s:
+                raise Unreachable("the database cannot be reached now")
+            self._away_until_s = now_s + AWAY_S  # one looks whether it is back, and holds up nobody else
         async with self._driver() as driver, self._together(driver):
             yield ReadConnection(driver)
 
@@ -177,13 +180,16 @@ class Database:
     async def _checked_out(self, engine: AsyncEngine) -> AsyncConnection:
         began_s = time.perf_counter() if _is_lent_out(engine) else None
         try:
-            return await engine.connect()
+            connection = await engine.connect()
         except PoolTimeoutError:
             count("db_pool_timeouts")
             raise Unavailable("all connections to the database are busy", retry_after_s=2) from None
         except (DBAPIError, asyncpg.PostgresError, asyncpg.InternalClientError, OSError, TimeoutError) as error:
             self._away_until_s = time.monotonic() + AWAY_S
             raise Unreachable("the database cannot be reached now") from error
+        else:
+            self._away_until_s = 0.0
+            return connection
         finally:
             if began_s is not None:
                 waited_for_pool(time.perf_counter() - began_s)

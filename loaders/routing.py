@@ -3,6 +3,7 @@
 Without a primary a replica answers alone, if it has everything that is known to have been committed.
 """
 
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from typing import Any, Final, TypeVar
@@ -17,10 +18,10 @@ from telemetry.counters import count
 
 R = TypeVar("R")
 
-PATIENCE: Final = timedelta(seconds=1)
-"""Of a read without a primary, for a replica that still replays; then the primary is tried again."""
-ROUNDS: Final = 3
-"""So often: what is needed may never come to a replica, and a promotion takes a second or two."""
+PATIENCE: Final = timedelta(seconds=3)
+"""Of a read without a primary: for a replica that still replays, or a promotion, which takes a second or two."""
+LOOK: Final = timedelta(milliseconds=100)
+"""A replica is waited for so long before the primary is tried again."""
 
 
 async def looked_up(
@@ -51,17 +52,19 @@ async def looked_up(
         if not database.replicas:
             raise
         away = error
-    rounds = ROUNDS
+    deadline_s = time.monotonic() + PATIENCE.total_seconds()
     while True:
-        rounds -= 1
         try:
             return await _without_primary(database, reading, fetch, away), False
-        except Unavailable as refusal:  # it may be back, as another server than the replicas were compared with
+        except (
+            Unavailable
+        ) as refusal:  # the primary may be back, as another server than the replicas were compared with
+            last = time.monotonic() >= deadline_s or not isinstance(refusal, Behind)
             try:
-                async with database.read(insist=True) as connection:
+                async with database.read(insist=last) as connection:
                     return await fetch(connection), True
             except Unreachable:
-                if not rounds or not isinstance(refusal, Behind):
+                if last:
                     raise refusal from away
 
 
@@ -77,6 +80,6 @@ async def _without_primary(
         count("replica_reads", "unknown")
         raise Unavailable("the database cannot be reached now, and what its replica lacks is not known") from error
     held = reading.needed.held
-    found, _ = await database.replicas.ask(reading.needed.position, PATIENCE, fetch, alone=held)
+    found, _ = await database.replicas.ask(reading.needed.position, LOOK, fetch, alone=held)
     count("replica_reads", "alone")
     return found

@@ -5,7 +5,10 @@ import asyncio
 import msgspec
 import pytest
 
+import db.database
+from db import coherence
 from db.connection import ReadConnection
+from db.errors import Unreachable
 from db.where import statement
 from domain.errors import Unavailable
 from domain.ids import EmployeeId
@@ -270,9 +273,109 @@ async def test_what_others_have_not_committed_yet_is_no_part_of_what_a_replica_n
         await connection.records(statement("set", f"SET LOCAL synchronous_commit = {setting}"))
         await connection.execute(statement("write", "UPDATE employee SET version = version + 1"))
         await connection.look_where()
-        [lsns] = await connection.records(statement("lsns", LSNS))
-    assert connection.position is not None and lsns[0] < lsns[1]
-    assert connection.position.lsn == lsns[0 if flushed else 1]
+        [places] = await connection.records(statement("lsns", LSNS))
+    assert connection.position is not None and places[0] < places[1]
+    assert connection.position.lsn == places[0 if flushed else 1]
+
+
+async def test_what_a_drain_makes_known_has_left_the_primary_before_it_ends(pair: Pair, worker: Worker) -> None:
+    """It dies with the primary before its own COMMIT, and nothing else has flushed the log: the replica has all."""
+    await pair.set_on_primary("wal_writer_delay", "10s")
+    await worker.psql("UPDATE employee SET full_name = 'new' WHERE id = 1")
+    await pair.caught_up()
+    stop = worker.postgres.stop_before(b"COMMIT")
+    draining = asyncio.create_task(worker.drain())
+    await within(stop.reached.wait())
+    await pair.received()
+    await pair.kill(pair.primary)
+    worker.postgres.cut()
+    with pytest.raises(Unavailable):
+        await draining
+    asked(pair)
+    assert await worker.name() == "new"
+    assert asked(pair) == (0, 1)
+
+
+@pytest.mark.parametrize("flushes_since", [17, 99])
+async def test_a_commit_that_need_not_be_flushed_is_below_what_a_drain_makes_known(
+    pair: Pair, worker: Worker, flushes_since: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where PostgreSQL is too old to flush on request."""
+    monkeypatch.setattr(coherence, "FLUSHES_SINCE", flushes_since)
+    await pair.set_on_primary("wal_writer_delay", "10s")
+    async with worker.database.transaction() as connection:
+        await connection.records(statement("set", "SET LOCAL synchronous_commit = off"))
+        await connection.execute(statement("write", "UPDATE employee SET full_name = 'new' WHERE id = 1"))
+    flushed, inserted = await lsns(worker)
+    assert flushed < inserted, "nobody has flushed the commit"
+    async with worker.database.transaction() as connection:
+        _, touched, position = await coherence.drain(connection, 1)
+        flushed, _ = await lsns(worker)
+    assert touched and position.lsn >= inserted
+    assert (flushed >= position.lsn) is (flushes_since == 17)
+
+
+async def test_a_drain_that_finds_nothing_makes_nothing_known_that_is_not_flushed(pair: Pair, worker: Worker) -> None:
+    await pair.set_on_primary("wal_writer_delay", "10s")
+    async with worker.database.transaction() as writing:
+        await writing.execute(statement("write", "UPDATE employee SET version = version + 1"))
+        async with worker.database.transaction() as connection:
+            _, touched, position = await coherence.drain(connection, 1)
+        assert not touched
+        flushed, inserted = await lsns(worker)
+        assert position.lsn <= flushed and position.lsn < inserted
+
+
+async def test_one_read_looks_whether_the_primary_is_back_and_holds_up_no_other(
+    pair: Pair, worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(db.database, "AWAY_S", 0.0)
+    await lose_primary(worker)
+    await worker.postgres.heal()
+    worker.postgres.hang()
+    monkeypatch.setattr(db.database, "AWAY_S", 3600.0)
+    looking = asyncio.create_task(primary_name(worker))
+    await asyncio.sleep(0)
+    with pytest.raises(Unreachable):
+        await primary_name(worker)
+    assert not looking.done()
+    await worker.postgres.heal()
+    await within(looking)
+    assert await primary_name(worker) == "name 1"
+
+
+async def test_a_write_that_reaches_the_primary_again_lets_reads_use_it_at_once(
+    pair: Pair, worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(db.database, "AWAY_S", 3600.0)
+    await lose_primary(worker)
+    await worker.postgres.heal()
+    with pytest.raises(Unreachable):
+        await primary_name(worker)
+    assert await worker.drain()
+    assert await primary_name(worker) == "name 1"
+
+
+async def lose_primary(worker: Worker) -> None:
+    """Let the worker know that it cannot connect: at first it finds only that its connection was cut."""
+    await worker.postgres.refuse()
+    for _ in range(2):
+        with pytest.raises(Unreachable):
+            await primary_name(worker)
+
+
+async def primary_name(worker: Worker) -> object:
+    """A name as the primary has it."""
+    async with worker.database.read() as connection:
+        [(name,)] = await connection.records(statement("name", f"SELECT full_name {BY_ID} WHERE id = 1"))
+    return name
+
+
+async def lsns(worker: Worker) -> tuple[int, int]:
+    """How far the log of the primary is (flushed, written)."""
+    async with worker.database.read() as connection:
+        [(flushed, inserted)] = await connection.records(statement("lsns", LSNS))
+    return flushed, inserted
 
 
 async def fence_lapsed(worker: Worker) -> None:
