@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import NamedTuple
 
 from tests.cluster.certificates import trusting, write_pair
 from tests.cluster.conftest import ROOT, Cluster, free_port
@@ -58,7 +59,16 @@ async def kill_a_worker(cluster: Cluster) -> None:
     await asyncio.sleep(2)
 
 
-async def step(cluster: Cluster, name: str, work: Step, requests: int, certificate: str | None) -> None:
+class Measured(NamedTuple):
+    """What clients saw: answers over kept connections, new ones and HTTP/2, what failed, the longest wait."""
+
+    answered: list[int]
+    failures: Counter[str]
+    longest_s: float
+
+
+async def measured(cluster: Cluster, work: Step, requests: int, certificate: str | None = None) -> Measured:
+    """Do the work under load, and go on until so many requests were answered."""
     plain, h2 = (trusting(certificate, alpn=alpn) if certificate else None for alpn in ("http/1.1", "h2"))
     streams = [Http2Client(cluster.port, h2) for _ in range(2)]
     waits: list[float] = []
@@ -87,10 +97,14 @@ async def step(cluster: Cluster, name: str, work: Step, requests: int, certifica
             client.stopped = True
     await asyncio.gather(*running)
     probing.cancel()
-    failures: Counter[str] = sum((load.failures for load in loads), Counter())
-    by_kind = [kept.total, fresh.total, sum(client.answers.total() for client in streams)]
-    print(f"{name:28} {sum(by_kind):8,} answered {by_kind}  {failures.total():4} failed {dict(failures) or ''}"
-          f"  longest wait {max(waits) * 1e3:.0f} ms")  # fmt: skip
+    answered = [kept.total, fresh.total, sum(client.answers.total() for client in streams)]
+    return Measured(answered, sum((load.failures for load in loads), Counter()), max(waits))
+
+
+async def step(cluster: Cluster, name: str, work: Step, requests: int, certificate: str | None) -> None:
+    found = await measured(cluster, work, requests, certificate)
+    print(f"{name:28} {sum(found.answered):8,} answered {found.answered}  {found.failures.total():4} failed "
+          f"{dict(found.failures) or ''}  longest wait {found.longest_s * 1e3:.0f} ms")  # fmt: skip
 
 
 async def main(requests: int, *, tls: bool) -> None:
