@@ -73,19 +73,16 @@ def side(attempts: Iterable[Attempt], kind: Kind, began_s: float, ended_s: float
 
 
 HEAD: Final = (
-    f"{'':36}|{'reads':^49}|{'mutations':^49}|\n{'step':28}{'s':>6}  "
-    + "|  answered  refused  failed  wait ms  silence ms " * 2
-    + "| stale"
+    "| step | reads answered | refused | failed | longest wait | longest silence "
+    "| mutations answered | refused | failed | longest wait | longest silence | stale |\n" + "|---" * 12 + "|"
 )
 
 
 def row(step: Step) -> str:
-    """A step for people, below HEAD."""
-    cells = f"|{_cells(step.reads)}|{_cells(step.mutations)}|{step.stale:6}"
-    reasons = {**step.reads.failed, **step.mutations.failed}
-    return f"{step.name:28}{step.seconds:6.1f}  {cells}" + (f"  {reasons}" if reasons else "")
+    """A step as a line of the table below HEAD."""
+    return f"| {step.name} ({step.seconds:g} s) | {_cells(step.reads)} | {_cells(step.mutations)} | {step.stale} |"
 
 
 def _cells(one: Side) -> str:
     failed = sum(one.failed.values())
-    return f"{one.answered:10}{one.refused:9}{failed:8}{one.longest_wait_ms:9}{one.longest_silence_ms:12} "
+    return f"{one.answered:,} | {one.refused} | {failed} | {one.longest_wait_ms:,} ms | {one.longest_silence_ms:,} ms"
