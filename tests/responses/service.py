@@ -36,11 +36,18 @@ class Service:
     """One process of the service; made by `open_service`."""
 
     def __init__(
-        self, url: str, redis_url: str | None, clock: Clock, prefix: str, response_bytes: int, max_ages: str = ""
+        self,
+        url: str,
+        redis_url: str | None,
+        clock: Clock,
+        prefix: str,
+        response_bytes: int,
+        max_ages: str = "",
+        patience_ms: str = PATIENCE_MS,
     ) -> None:
         settings = settings_with(
             database=DatabaseSettings(DATABASE_URL=SecretStr(url)),
-            redis=RedisSettings(REDIS_URL=redis_url and SecretStr(redis_url), REDIS_TIMEOUT_MS=PATIENCE_MS),
+            redis=RedisSettings(REDIS_URL=redis_url and SecretStr(redis_url), REDIS_TIMEOUT_MS=patience_ms),
             cache=CacheSettings(CACHE_PREFIX=prefix, RESPONSE_CACHE_BYTES=response_bytes, RESPONSE_MAX_AGE=max_ages),
             auth=AuthSettings(AUTH_PRIVATE_KEY=SecretStr(orjson.dumps(KEY.as_dict(private=True)).decode())),
         )
@@ -165,10 +172,12 @@ async def open_service(
     prefix: str = "",
     response_bytes: int = 32_000_000,
     max_ages: str = "",
+    patience_ms: str = PATIENCE_MS,
     drains: bool = True,
 ) -> AsyncIterator[Service]:
     """A service whose cache is kept coherent; without `redis_url` it is the truth, since it caches nothing."""
-    service = Service(url, redis_url, clock, prefix or f"test-{token_hex(6)}", response_bytes, max_ages)
+    prefix = prefix or f"test-{token_hex(6)}"
+    service = Service(url, redis_url, clock, prefix, response_bytes, max_ages, patience_ms)
     stop, drain = asyncio.Event(), None
     if redis_url and drains:
         assert await drain_once(service.resources.database, service.resources.cache), "another process leads the drain"

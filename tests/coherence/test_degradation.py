@@ -1,0 +1,243 @@
+"""Whatever happens to Redis under people who ask and write through HTTP: no request fails, and no answer is old.
+
+Each fault strikes a real Valkey below the whole service, while three kinds of viewers ask all the time. Failovers by
+Sentinel and the resharding of a Cluster are in test_sentinel_and_cluster.py, single steps in test_redis_faults.py.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import timedelta
+from typing import Final
+
+import pytest
+
+from cache import breaker
+from db.where import statement
+from loaders.drain import drain_once
+from telemetry.counters import counters
+from tests.coherence.valkey import Valkey, private_valkey
+from tests.kit.clock import Clock
+from tests.kit.databases import Databases
+from tests.kit.proxy import Proxy, proxy_to
+from tests.kit.round_trips import recorded
+from tests.kit.small_company import EMPLOYEE, HR, MANAGER, MUMBAI, NOW
+from tests.mutations.changing import location
+from tests.responses.conftest import fresh_url
+from tests.responses.service import Service, open_service, status
+
+__all__ = ["fresh_url"]
+
+QUERY: Final = "{ locations { name } }"
+USERS: Final = (HR, MANAGER, EMPLOYEE)
+TIGHT_MS: Final = "100"
+AS_IF_OVER: Final = statement("over", "UPDATE cache_state SET suspended_until = clock_timestamp()")
+OUTSIDE: Final = statement("outside", "UPDATE location SET name = :name WHERE id = 1")
+
+
+class Ground:
+    """The service, its Valkey and the proxy between them."""
+
+    def __init__(self, service: Service, valkey: Valkey, proxy: Proxy) -> None:
+        self.service = service
+        self.valkey = valkey
+        self.proxy = proxy
+
+    async def told(self, user: str = HR) -> str:
+        """The number in the name of the location, as somebody is told it."""
+        found = (await self.service.data(QUERY, user))["locations"]
+        [name] = [row["name"] for row in found if row["name"].startswith("Mumbai")]
+        return str(name)
+
+    async def rename(self, number: int) -> None:
+        """A mutation that has to succeed."""
+        await self.service.change("saveLocation", HR, id=location(MUMBAI), name=f"Mumbai {number}")
+
+    async def until_hit(self) -> None:
+        """Wait until answers come from the cache again; then there is nothing left in the outbox."""
+        async with asyncio.timeout(30):
+            while True:
+                answer = await self.service.ask(QUERY, HR)
+                if status(answer) == "hit":
+                    break
+                await self.service.settle()
+                await asyncio.sleep(0.01)
+
+
+class Askers:
+    """Three people who ask without a pause: what they were told when at least `acknowledged` was true."""
+
+    def __init__(self, ground: Ground) -> None:
+        self._ground = ground
+        self._over = False
+        self.acknowledged = 0
+        self.old: list[tuple[int, str]] = []
+        self.answers = dict.fromkeys(USERS, 0)
+
+    async def __aenter__(self) -> "Askers":
+        self._tasks = [asyncio.create_task(self._ask(user)) for user in USERS]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._over = True
+        await asyncio.gather(*self._tasks)
+
+    async def some(self) -> None:
+        """Wait until everybody has been answered a few times more."""
+        wanted = {user: number + 3 for user, number in self.answers.items()}
+        async with asyncio.timeout(30):
+            while any(self.answers[user] < number for user, number in wanted.items()):
+                await asyncio.sleep(0.001)
+
+    async def _ask(self, user: str) -> None:
+        while not self._over:
+            least = self.acknowledged
+            told = await self._ground.told(user)
+            if int(told.removeprefix("Mumbai").strip() or 0) < least:
+                self.old.append((least, told))
+            self.answers[user] += 1
+            await asyncio.sleep(0)
+
+
+@pytest.fixture
+async def ground(fresh_url: str) -> AsyncIterator[Ground]:
+    """A service that waits for Redis as long as a real one does."""
+    with private_valkey() as valkey:
+        async with (
+            proxy_to(valkey.path) as proxy,
+            open_service(fresh_url, f"redis://127.0.0.1:{proxy.port}", Clock(NOW), patience_ms=TIGHT_MS) as service,
+        ):
+            yield Ground(service, valkey, proxy)
+
+
+async def _refused(ground: Ground) -> None:
+    await ground.proxy.refuse()
+
+
+async def _heard_again(ground: Ground) -> None:
+    await ground.proxy.heal()
+
+
+async def _frozen(ground: Ground) -> None:
+    ground.valkey.freeze()
+
+
+async def _thawed(ground: Ground) -> None:
+    ground.valkey.freeze(on=False)
+
+
+async def _slow(ground: Ground) -> None:
+    ground.proxy.delay(timedelta(milliseconds=50))  # each way
+
+
+async def _slower(ground: Ground) -> None:
+    ground.proxy.delay(timedelta(milliseconds=300))
+
+
+async def _emptied(ground: Ground) -> None:
+    ground.valkey.ask("FLUSHALL")
+
+
+async def _full(ground: Ground) -> None:
+    ground.valkey.ask("CONFIG SET maxmemory-policy noeviction")
+    ground.valkey.ask("CONFIG SET maxmemory 1")
+
+
+async def _roomy(ground: Ground) -> None:
+    ground.valkey.ask("CONFIG SET maxmemory 0")
+
+
+async def _replica(ground: Ground) -> None:
+    ground.valkey.ask("REPLICAOF 127.0.0.1 1")
+
+
+async def _primary(ground: Ground) -> None:
+    ground.valkey.ask("REPLICAOF NO ONE")
+
+
+async def _restarted(ground: Ground) -> None:
+    await asyncio.to_thread(ground.valkey.restart)
+
+
+async def _nothing(_: Ground) -> None:
+    pass
+
+
+Step = Callable[[Ground], Awaitable[None]]
+FAULTS: Final[dict[str, tuple[Step, Step]]] = {
+    "refused": (_refused, _heard_again),
+    "hung": (_frozen, _thawed),
+    "slow": (_slow, _heard_again),
+    "emptied": (_emptied, _nothing),
+    "full": (_full, _roomy),
+    "a read-only replica": (_replica, _primary),
+    "restarted": (_restarted, _nothing),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+async def test_no_request_fails_and_no_answer_is_old(ground: Ground, fault: str) -> None:
+    strikes, heals = FAULTS[fault]
+    await ground.until_hit()
+    async with Askers(ground) as askers:
+        await askers.some()
+        await strikes(ground)
+        await askers.some()
+        await ground.rename(1)
+        askers.acknowledged = 1
+        await askers.some()
+        await heals(ground)
+        async with ground.service.resources.database.transaction() as connection:
+            await connection.execute(AS_IF_OVER)  # a suspension of 4 s, if there is one
+        await askers.some()
+        await ground.until_hit()
+        await ground.rename(2)
+        askers.acknowledged = 2
+        await askers.some()
+    assert askers.old == [] and min(askers.answers.values()) >= 15
+    await ground.until_hit()
+    assert await ground.told() == "Mumbai 2"
+
+
+@pytest.mark.parametrize(("strikes", "heals"), [(_frozen, _thawed), (_slower, _heard_again)])
+async def test_the_first_requests_wait_once_and_then_nobody_does(
+    ground: Ground, strikes: Step, heals: Step, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("FIRST_PAUSE_S", "LONGEST_PAUSE_S"):
+        monkeypatch.setattr(breaker, name, 60.0)  # or a busy machine comes to the next probe
+    await ground.until_hit()
+    for user in USERS:
+        await ground.told(user)
+    await strikes(ground)
+    began = time.monotonic()
+    with recorded() as first:
+        assert await asyncio.gather(*(ground.told(user) for user in USERS)) == ["Mumbai"] * 3
+    assert 0.1 <= time.monotonic() - began < 1, "100 ms, and what the statements take on a busy machine"
+    reasons = [reason for _, reason, _ in first.bypasses]
+    assert reasons.count("unreachable") + reasons.count("breaker") == len(reasons) >= 6
+    counters.clear()
+    with recorded() as later:
+        for user in USERS:
+            assert await ground.told(user) == "Mumbai"
+    assert [reason for _, reason, _ in later.bypasses] == ["breaker"] * 6  # the viewer and the list, three times
+    assert {name for name, _ in counters} & {"cache_failures"} == set(), "something was sent to Redis"
+    await heals(ground)
+
+
+async def test_a_write_from_outside_is_seen_when_the_fence_has_lapsed_though_nobody_drains(
+    fresh_url: str, databases: Databases
+) -> None:
+    """The latest that a write of psql may be seen: after 2 s."""
+    async with open_service(fresh_url, databases.redis_url, Clock(NOW), drains=False) as service:
+        assert await drain_once(service.resources.database, service.resources.cache)
+        began = time.monotonic()
+        for _ in range(2):
+            await service.ask(QUERY, HR)
+        async with service.resources.database.transaction() as connection:
+            await connection.execute(OUTSIDE, name="Mumbai 7")
+        old = await service.ask(QUERY, HR)
+        assert (status(old), b"Mumbai 7" in old.body) == ("hit", False), "the test came too late"
+        async with asyncio.timeout(10):
+            while b"Mumbai 7" not in (await service.ask(QUERY, HR)).body:
+                await asyncio.sleep(0.005)
+        assert 1.5 < time.monotonic() - began < 3, "2 s by the clock of Redis"
