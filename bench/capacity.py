@@ -1,14 +1,15 @@
 """How many workers and how much of each server a company needs at its busiest: a simulation from measured costs.
 
-python -m bench.capacity [--costs FILE] [--json]; FILE is what `python -m bench.cost` measured. A minute of the morning
-peak is drawn: who checks in, which managers look at their team, who asks for statistics. Every request costs what was
-measured for its kind and for what the cache had; what a check-in invalidates is followed entry by entry. The workers
-are one queue with as many servers, so the waiting times are those of requests that come at once.
+python -m bench.capacity [--costs FILE] [--json] [--page PAGE]; FILE is what `python -m bench.cost` measured. A minute of
+the morning peak is drawn: who checks in, which managers look at their team, who asks for statistics. Every request
+costs what was measured for its kind and for what the cache had; what a check-in invalidates is followed entry by entry.
+The workers are one queue with as many servers, so the waiting times are those of requests that come at once.
 """
 
 import heapq
 import json
 import random
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Final
@@ -29,6 +30,7 @@ PEAKS_HEAD: Final = (
     "employees", "req/s", "from kept answers", "workers", "p95 ms", "PostgreSQL cores",
     "and for questions about everybody", "statements/s", "Valkey cores", "GB of disk a year",
 )  # fmt: skip
+TABLE: Final = re.compile(r"(?:^\|.*\n)+", re.MULTILINE)
 BUSY: Final = 0.6
 """The share of its processors that a part may use at the peak; the rest is for bursts and for a part that fails."""
 
@@ -233,6 +235,14 @@ def shown(costs: Costs, loads: Iterable[Load]) -> str:
     return f"{_table(COSTS_HEAD, measured)}\n{_table(PEAKS_HEAD, peaks)}"
 
 
+def with_tables(page: str, tables: str) -> str:
+    """The page with these for its first tables."""
+    for number, table in enumerate(tables.split("\n\n")):
+        old = TABLE.findall(page)[number]
+        page = page.replace(old, table.rstrip("\n") + "\n")
+    return page
+
+
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     lines = (head, ["---"] * len(head), *rows)
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
@@ -250,10 +260,13 @@ def _short(value: float) -> str:
 def main(
     costs: Annotated[Path, typer.Option(help="What `python -m bench.cost` measured.")] = COSTS,
     as_json: Annotated[bool, typer.Option("--json", help="JSON instead of the tables.")] = False,
+    page: Annotated[Path | None, typer.Option(help="Put the tables into docs/explain/capacity.md as well.")] = None,
 ) -> None:
     """Simulate the busiest minute of companies of five sizes."""
     found = msgspec.json.decode(costs.read_bytes(), type=Costs)
     loads = [simulate(size, found, Habits()) for size in SIZES]
+    if page:
+        page.write_text(with_tables(page.read_text(), shown(found, loads)))
     if as_json:
         typer.echo(json.dumps([msgspec.to_builtins(load) for load in loads], indent=1))
     else:

@@ -1,13 +1,12 @@
 """The simulation: what it draws is what it is told, and what each request costs adds up."""
 
 import random
-import re
 
 import msgspec
 import pytest
 
 from bench.capacity import COSTS as MEASURED
-from bench.capacity import SECONDS, SIZES, WARM_UP, Caches, Cost, Costs, Habits, arrivals, shown, simulate
+from bench.capacity import SECONDS, SIZES, WARM_UP, Caches, Cost, Costs, Habits, arrivals, shown, simulate, with_tables
 from bench.service import CHECKOUT
 
 NOTHING = Cost(worker_ms=1.0, postgres_ms=0.0, redis_ms=0.0, statements=0.0)
@@ -63,6 +62,6 @@ def test_the_page_has_the_tables_that_the_command_prints() -> None:
     costs = msgspec.json.decode(MEASURED.read_bytes(), type=Costs)
     printed = shown(costs, [simulate(size, costs, Habits()) for size in SIZES])
     page = (CHECKOUT / "docs" / "explain" / "capacity.md").read_text()
-    tables = re.findall(r"(?:^\|.*\n)+", page, re.MULTILINE)
-    assert "\n".join(tables[:2]) == printed, "run: python -m bench.capacity, and put both tables into the page"
+    assert with_tables(page, printed) == page, "run: python -m bench.capacity --page docs/explain/capacity.md"
+    assert all(table.rstrip("\n") in page for table in printed.split("\n\n"))
     assert (f"on {costs.measured_on}" in page, f"{costs.employees:,} employees" in page) == (True, True)
