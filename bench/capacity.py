@@ -1,7 +1,7 @@
 """How many workers and how much of each server a company needs at its busiest: a simulation from measured costs.
 
-python -m bench.capacity [--costs FILE] [--json] [--page PAGE]; FILE is what `python -m bench.cost` measured. A minute of
-the morning peak is drawn: who checks in, which managers look at their team, who asks for statistics. Every request
+python -m bench.capacity [--costs FILE] [--json] [--page PAGE]; FILE is what `python -m bench.cost` measured. A minute
+of the morning peak is drawn: who checks in, which managers look at their team, who asks for statistics. Every request
 costs what was measured for its kind and for what the cache had; what a check-in invalidates is followed entry by entry.
 The workers are one queue with as many servers, so the waiting times are those of requests that come at once.
 """
