@@ -3,6 +3,7 @@
 import contextlib
 import fcntl
 import os
+import re
 import shutil
 import signal
 import socket
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
 
@@ -79,7 +81,9 @@ class Keeper:
                 ("Valkey", self.valkey, "valkey.log"),
             ):
                 if server.poll() is not None:
-                    raise EmbeddedServerError(f"the private {name} did not start: {self._last_words(log)}")
+                    raise EmbeddedServerError(
+                        f"DATA_DIR: the private {name} did not start in {self.data}: {self._last_words(log)}"
+                    )
             if time.monotonic() > deadline:
                 raise EmbeddedServerError(
                     f"the private servers did not answer within {START_LIMIT_S} s; see the logs in {self.data}"
@@ -120,14 +124,29 @@ class Keeper:
             "--locale=C",
         ]
         builtin = ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"] if self.pgdata.name >= "pg17" else []
-        subprocess.run(
-            [*command, "--no-instructions", *builtin],
-            check=True,
+        self._run([*command, "--no-instructions", *builtin])
+        half.rename(self.pgdata)
+
+    def _run(self, command: Sequence[Path | str], given: str = "") -> None:
+        """Run a program of PostgreSQL; raises EmbeddedServerError with its first complaint."""
+        found = subprocess.run(
+            command,
+            check=False,
             cwd="/",
+            input=given,
+            text=True,
             stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
             preexec_fn=before_exec(),
         )
-        half.rename(self.pgdata)
+        if found.returncode:
+            said = [
+                line for line in found.stderr.splitlines() if re.search("error|fatal|could not", line, re.IGNORECASE)
+            ]
+            reason = said[0].strip() if said else f"{Path(command[0]).name} ended with code {found.returncode}"
+            raise EmbeddedServerError(
+                f"DATA_DIR: no private PostgreSQL can be made in {self.data}: {reason}; correct that, or set DATA_DIR"
+            )
 
     def _log(self, name: str) -> IO[bytes]:
         return (self.data / name).open("ab")
@@ -180,13 +199,7 @@ class Keeper:
             "-U",
             "postgres",
         ]
-        subprocess.run(
-            [*command, "-p", self.settings["port"], "-d", "postgres"],
-            check=True,
-            input=BOOTSTRAP.encode(),
-            stdout=subprocess.DEVNULL,
-            preexec_fn=before_exec(),
-        )
+        self._run([*command, "-p", self.settings["port"], "-d", "postgres"], BOOTSTRAP)
         done.touch()
 
     def describe(self) -> bytes:
@@ -256,5 +269,7 @@ def main(data: Path, postgres_settings: dict[str, str]) -> None:
 if __name__ == "__main__":
     try:
         main(Path(sys.argv[1]), msgspec.json.decode(sys.argv[2], type=dict[str, str]))
-    except (EmbeddedServerError, subprocess.CalledProcessError, OSError) as error:
-        sys.exit(f"{error}")
+    except EmbeddedServerError as error:
+        sys.exit(error.message)
+    except (subprocess.SubprocessError, OSError) as error:
+        sys.exit(f"DATA_DIR: the private servers do not run in {sys.argv[1]}: {error}")

@@ -85,9 +85,23 @@ def test_a_data_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
 
 
 def test_a_server_that_does_not_start_is_named_with_its_last_words(tmp_path: Path) -> None:
-    wanted = r"^the private PostgreSQL did not start: .*nonsense.* \(log: .*\)$"
+    wanted = r"^DATA_DIR: the private PostgreSQL did not start in .*: .*nonsense.* \(log: .*\)$"
     with pytest.raises(EmbeddedServerError, match=wanted), lease(tmp_path, postgres_settings={"nonsense": "1"}):
         raise AssertionError("no lease can be had here")
+
+
+def test_a_data_folder_that_takes_no_more_is_one_line(tmp_path: Path) -> None:
+    code = (
+        "import resource, sys, pathlib; from db.embedded import EmbeddedServerError, lease\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))\n"
+        "try:\n"
+        "    with lease(pathlib.Path(sys.argv[1])): pass\n"
+        "except EmbeddedServerError as error: print(error.message)"
+    )
+    said = subprocess.run([sys.executable, "-c", code, str(tmp_path)], cwd=CHECKOUT, capture_output=True, text=True)
+    assert said.stderr == "" and said.stdout.count("\n") == 1
+    assert said.stdout.startswith(f"DATA_DIR: no private PostgreSQL can be made in {tmp_path}: ")
+    assert said.stdout.endswith("; correct that, or set DATA_DIR\n")
 
 
 def test_a_start_waits_for_the_postgresql_of_a_killed_keeper(tmp_path: Path) -> None:
