@@ -5,7 +5,7 @@ from typing import Any
 
 from domain.ids import encode_id
 from tests.kit.rig import Rig
-from tests.kit.small_company import HR
+from tests.kit.small_company import BACKEND, HR, MUMBAI
 
 PROBLEMS = (
     "userErrors { code message path ... on Forbidden { neededRole } ... on Conflict { currentVersion current { id } } }"
@@ -52,6 +52,12 @@ def shift(key: int) -> str:
 def employee(key: int) -> str:
     """A global id."""
     return encode_id("Employee", key)
+
+
+def new_employee(**more: Any) -> dict[str, Any]:
+    """The input of a new employee."""
+    names = {"employeeNo": "N1", "fullName": "Noor New", "hiredOn": "2026-03-13"}
+    return names | {"departmentId": department(BACKEND), "locationId": location(MUMBAI)} | more
 
 
 async def waits(rig: Rig, task: "asyncio.Task[Any]") -> bool:

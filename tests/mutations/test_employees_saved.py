@@ -1,25 +1,18 @@
-"""Adding and changing employees: places on a date, default shifts from today, what is taken, who may."""
+"""Adding and changing employees: places on a date, default shifts from today; what is refused stands apart."""
 
 import asyncio
 from datetime import UTC, datetime
-from typing import Any
 
 import pytest
 
-from domain.ids import encode_id
 from tests.kit.rig import Rig
 from tests.kit.small_company import (
     ADA,
-    ADMIN,
     ALAN,
     ALEX,
-    ANALYST,
-    AUDITOR,
     BACKEND,
     BERLIN,
     DAY,
-    DEVICE,
-    EMPLOYEE,
     FRONTEND,
     GATE,
     GRACE,
@@ -27,13 +20,9 @@ from tests.kit.small_company import (
     HR_OPERATIONS,
     INES,
     LEO,
-    MANAGER,
     MIA,
-    MUMBAI,
     NEW_YORK,
     NIGHT,
-    OMAR,
-    PAYROLL_MUMBAI,
     TESS,
     ZOE,
 )
@@ -44,31 +33,15 @@ from tests.mutations.attending import (
     done,
     employee,
     invalid,
-    problem,
     refused,
     seen,
     shift,
 )
+from tests.mutations.changing import department, location, new_employee
 
 LIST = """query($id: ID!) { employees(filter: {scope: {departmentIds: [$id], includeSubdepartments: false}}) {
   totalCount nodes { fullName } } }"""
 POSTINGS = "SELECT valid_from, valid_to, department_id FROM employee_posting WHERE employee_id = :who ORDER BY 1"
-
-
-def department(key: int) -> str:
-    """A global id."""
-    return encode_id("Department", key)
-
-
-def location(key: int) -> str:
-    """A global id."""
-    return encode_id("Location", key)
-
-
-def new(**more: Any) -> dict[str, Any]:
-    """The input of a new employee."""
-    names = {"employeeNo": "N1", "fullName": "Noor New", "hiredOn": "2026-03-13"}
-    return names | {"departmentId": department(BACKEND), "locationId": location(MUMBAI)} | more
 
 
 async def people(rig: Rig, key: int) -> list[str]:
@@ -94,7 +67,7 @@ async def test_a_new_employee_is_in_every_list_with_days_since_hiring(fresh_rig:
         fresh_rig,
         "saveEmployee",
         HR,
-        **new(email="noor@rollcall.test", badgeNo="B-9", designation="Tester", managerId=employee(GRACE)),
+        **new_employee(email="noor@rollcall.test", badgeNo="B-9", designation="Tester", managerId=employee(GRACE)),
         defaultShiftId=shift(DAY),
     )
     assert found["employee"] == {
@@ -125,7 +98,7 @@ async def test_a_new_employee_is_in_every_list_with_days_since_hiring(fresh_rig:
 
 
 async def test_somebody_hired_long_ago_begins_today(fresh_rig: Rig) -> None:
-    await done(fresh_rig, "saveEmployee", HR, **new(hiredOn="2019-01-01"), defaultShiftId=shift(DAY))
+    await done(fresh_rig, "saveEmployee", HR, **new_employee(hiredOn="2019-01-01"), defaultShiftId=shift(DAY))
     sql = "SELECT CAST(work_date AS text) FROM attendance_day WHERE employee_id = 15"
     assert await fresh_rig.records(sql) == [("2026-03-17",)]
 
@@ -289,161 +262,8 @@ async def test_two_who_close_a_circle_between_them(fresh_rig: Rig) -> None:
     assert (wrong["code"], wrong["path"]) == ("INVALID", ["input", "managerId"])
 
 
-def taken(field: str, message: str, who: int | None) -> dict[str, Any]:
-    """A conflict with another employee, who is None where the viewer may not know."""
-    current = {"current": who and {"id": employee(who)}, "currentVersion": who and 1}
-    return problem("Conflict", "CONFLICT", f"input.{field}: {message}", "input", field, **current)
-
-
-NO_EMPLOYEE = invalid("input.id: there is no such employee", "input", "id", code="NOT_FOUND")
-FORBIDDEN = problem(
-    "Forbidden", "FORBIDDEN", "input.id: needed an HR grant for this employee", "input", "id", neededRole="HR"
-)
-PLACE = problem(
-    "Forbidden",
-    "FORBIDDEN",
-    "input: needed an HR grant for this department and location",
-    "input",
-    neededRole="HR",
-)
-CIRCLE = invalid(
-    "input.managerId: needed somebody who does not report to the employee, directly or not", "input", "managerId"
-)
-ALEX_ID = {"id": employee(ALEX)}
-
-
-@pytest.mark.parametrize(
-    ("user", "input_", "wrong"),
-    [
-        (HR, {"id": employee(99)}, NO_EMPLOYEE),
-        (HR, {"id": shift(1)}, invalid(f"input.id: needed the id of an Employee, got {shift(1)!r}", "input", "id")),
-        (MANAGER, ALEX_ID | {"fullName": "X"}, FORBIDDEN),
-        (MANAGER, {"id": employee(OMAR)}, NO_EMPLOYEE),
-        (EMPLOYEE, {"id": employee(MIA)}, FORBIDDEN),
-        (AUDITOR, ALEX_ID, FORBIDDEN),
-        (PAYROLL_MUMBAI, ALEX_ID, FORBIDDEN),
-        (ANALYST, ALEX_ID, NO_EMPLOYEE),
-        (DEVICE, ALEX_ID, NO_EMPLOYEE),
-        (ADMIN, ALEX_ID, NO_EMPLOYEE),
-        (MANAGER, new(), PLACE),
-        (HR_OPERATIONS, new(), PLACE),
-        (
-            HR_OPERATIONS,
-            {"id": employee(OMAR), "departmentId": department(BACKEND)},
-            problem(
-                "Forbidden",
-                "FORBIDDEN",
-                "input: needed an HR grant for the new department and location",
-                "input",
-                neededRole="HR",
-            ),
-        ),
-        (
-            HR,
-            new(employeeNo="e005"),
-            taken("employeeNo", "another employee has the number 'e005' already; choose another", ALEX),
-        ),
-        (
-            HR,
-            new(email="ADA@rollcall.test"),
-            taken("email", "another employee has the address 'ADA@rollcall.test' already; choose another", ADA),
-        ),
-        (
-            HR,
-            ALEX_ID | {"badgeNo": " B-3 "},
-            taken("badgeNo", "another employee has the badge 'B-3' already; choose another", GRACE),
-        ),
-        (
-            HR,
-            new(expectedVersion=1),
-            invalid(
-                "input.expectedVersion: needed an id beside it; who is new has no version yet",
-                *("input", "expectedVersion"),
-            ),
-        ),
-        (
-            HR,
-            new(effectiveFrom="2026-03-20"),
-            invalid(
-                "input.effectiveFrom: needed hiredOn (2026-03-13) or none: a new employee begins then",
-                *("input", "effectiveFrom"),
-            ),
-        ),
-        (
-            HR_OPERATIONS,
-            {"id": employee(OMAR), "badgeNo": "B-3"},
-            taken("badgeNo", "another employee has the badge 'B-3' already; choose another", None),
-        ),
-        (HR, new(fullName=" "), invalid("input.fullName: needed a text, got none", "input", "fullName")),
-        (HR, new(hiredOn=None), invalid("input.hiredOn: a new employee needs it", "input", "hiredOn")),
-        (HR, new(departmentId=None), invalid("input.departmentId: a new employee needs it", "input", "departmentId")),
-        (
-            HR,
-            new(departmentId=department(77)),
-            invalid("input.departmentId: there is no such department", "input", "departmentId", code="NOT_FOUND"),
-        ),
-        (
-            HR,
-            ALEX_ID | {"locationId": None},
-            invalid("input.locationId: needed a Location, got null", "input", "locationId"),
-        ),
-        (HR, ALEX_ID | {"email": "x"}, invalid("input.email: needed an email address, got 'x'", "input", "email")),
-        (
-            HR,
-            ALEX_ID | {"leftOn": "2024-12-31"},
-            invalid("input.leftOn: needed a date not before hiredOn (2025-01-01), got 2024-12-31", "input", "leftOn"),
-        ),
-        (
-            HR,
-            new(hiredOn="1949-12-31"),
-            invalid("input.hiredOn: needed a date from 1950-01-01 to 2100-12-31, got 1949-12-31", "input", "hiredOn"),
-        ),
-        (HR, {"id": employee(ALAN), "managerId": employee(ALAN)}, CIRCLE),
-        (HR, {"id": employee(ADA), "managerId": employee(ALEX)}, CIRCLE),
-        (
-            HR,
-            {"id": employee(INES), "departmentId": department(GATE), "effectiveFrom": "2026-03-01"},
-            invalid(
-                "input.effectiveFrom: the place changes on 2026-03-09 already: choose it, to replace that change, "
-                "or a date after it; cancelPlanned drops what is planned",
-                *("input", "effectiveFrom"),
-            ),
-        ),
-        (
-            HR,
-            ALEX_ID | {"departmentId": department(GATE), "effectiveFrom": "2024-12-31"},
-            invalid(
-                "input.effectiveFrom: needed a date from 2025-01-01 to 2100-12-31, got 2024-12-31",
-                *("input", "effectiveFrom"),
-            ),
-        ),
-        (
-            HR,
-            ALEX_ID | {"fullName": "X", "effectiveFrom": "2026-03-20"},
-            invalid(
-                "input.effectiveFrom: needs a new department, location or manager beside it", "input", "effectiveFrom"
-            ),
-        ),
-        (
-            HR,
-            ALEX_ID | {"expectedVersion": 3},
-            problem(
-                "Conflict",
-                "CONFLICT",
-                "input.expectedVersion: somebody changed it meanwhile: expected version 3, it is 1; read it again",
-                *("input", "expectedVersion"),
-                current=ALEX_ID,
-                currentVersion=1,
-            ),
-        ),
-    ],
-)
-async def test_refused(rig: Rig, user: str, input_: dict[str, Any], wrong: dict[str, Any]) -> None:
-    assert await refused(rig, "saveEmployee", user, **input_) == [wrong]
-
-
 async def test_hr_of_a_department_saves_within_it(fresh_rig: Rig) -> None:
-    inside = new(departmentId=department(GATE), locationId=location(BERLIN))
+    inside = new_employee(departmentId=department(GATE), locationId=location(BERLIN))
     found = await done(fresh_rig, "saveEmployee", HR_OPERATIONS, **inside)
     assert found["employee"]["department"] == {"code": "GATE"}
     before = await contents(fresh_rig)
