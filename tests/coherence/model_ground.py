@@ -1,25 +1,18 @@
-"""What the model plays on: two Valkeys, a database, three workers, and lookups that may be stopped at their steps."""
+"""What the model plays on: two Valkeys, a database, and three workers."""
 
 import asyncio
 import re
-from collections.abc import Sequence
-from contextlib import AsyncExitStack, suppress
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
 from itertools import count
-from typing import Final
+from typing import Any, Final
 
 from cache.breaker import Breaker
-from cache.policy import Policy
 from cache.second_level import SecondLevelCache
-from db import tags
-from db.connection import ReadConnection
-from db.employees import employees_by_id
-from db.rows import EmployeeRow
-from domain.ids import EmployeeId
-from loaders.batch import Batch
-from tests.coherence.torture_worker import LIST
+from db.database import Database, PoolLimits
+from db.where import statement
 from tests.coherence.valkey import Valkey
 from tests.coherence.worker import Worker, open_worker
-from tests.kit.proxy import Stop
 
 WORKERS: Final = 3
 
@@ -33,6 +26,8 @@ class Ground:
         self._stack = AsyncExitStack()
         self._numbers = count(1)
         self.workers: list[Worker] = []
+        self.outside = Database(url, PoolLimits(size=2))
+        """For psql, since those who stand at a step may have every connection of a worker."""
         self.clock_s = 0.0
 
     async def open(self) -> None:
@@ -44,6 +39,12 @@ class Ground:
     async def close(self) -> None:
         """Stop them."""
         await self._stack.aclose()
+        await self.outside.close()
+
+    async def psql(self, sql: str, **parameters: Any) -> list[tuple[Any, ...]]:
+        """A statement of somebody who knows nothing of the cache."""
+        async with self.outside.transaction() as connection:
+            return await connection.records(statement("outside", sql), **parameters)
 
     async def begin(self) -> str:
         """As if nothing had been."""
@@ -57,42 +58,21 @@ class Ground:
             worker.cache.server.breaker = Breaker(lambda: self.clock_s)
             worker.cache = SecondLevelCache(worker.cache.server, prefix)
             await worker.reconnect()
-        await self.workers[0].psql("UPDATE employee SET version = 1")
-        await self.workers[0].psql("DELETE FROM cache_outbox")
-        await self.workers[0].psql(
-            "UPDATE cache_state SET run_id = '', suspended_until = '-infinity', holds_from = '-infinity'"
-        )
+        await self.psql("UPDATE employee SET version = 1")
+        await self.psql("DELETE FROM cache_outbox")
+        await self.psql("UPDATE cache_state SET run_id = '', suspended_until = '-infinity', holds_from = '-infinity'")
         assert await self.workers[0].drain()
         return prefix
 
 
-async def gate(stop: Stop | None, name: bytes) -> None:
-    if stop is not None and stop.marker == name:
-        with suppress(ConnectionResetError):
-            await stop.wait(0)
+class Clock:
+    """Stands for asyncio in the unit of work: to sleep is to let the time pass."""
 
+    def __init__(self, sleep: Callable[[float], Awaitable[None]]) -> None:
+        self.sleep = sleep
 
-def row_stopping_at(stop: Stop | None) -> Batch[EmployeeId, EmployeeRow]:
-    async def fetch(connection: ReadConnection, ids: Sequence[EmployeeId]) -> dict[EmployeeId, EmployeeRow]:
-        await gate(stop, b"before the rows")
-        found = await employees_by_id(connection, ids)
-        await gate(stop, b"after the rows")
-        return found
-
-    return Batch(fetch, Policy("row", EmployeeRow, "employee", lambda key: (tags.EMPLOYEE(key),)))
-
-
-def list_stopping_at(stop: Stop | None) -> Batch[int, tuple[tuple[int, int], ...]]:
-    async def fetch(connection: ReadConnection, ids: Sequence[int]) -> dict[int, tuple[tuple[int, int], ...]]:
-        await gate(stop, b"before the rows")
-        found = [(row[0], row[1]) for department in (1, 2) for row in await connection.records(LIST, id=department)]
-        await gate(stop, b"after the rows")
-        return dict.fromkeys(ids, tuple(found))
-
-    policy: Policy[int, tuple[tuple[int, int], ...]] = Policy(
-        "listed", tuple[tuple[int, int], ...], "list", lambda _: (tags.EMPLOYEE_ANY(),)
-    )
-    return Batch(fetch, policy)
+    def __getattr__(self, name: str) -> Any:
+        return getattr(asyncio, name)
 
 
 def move_deadlines(valkey: Valkey, prefix: str, by_ms: int) -> None:

@@ -15,16 +15,25 @@ from typing import Any, Final, TypeVar
 
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 
 import loaders.unit_of_work
-from cache.server import SHA
 from domain.errors import RollcallError
 from domain.ids import EmployeeId
 from loaders.batch import Loaders
 from loaders.unit_of_work import unit_of_work
 from tests.coherence import model_answers
-from tests.coherence.model_ground import WORKERS, Ground, gate, list_stopping_at, move_deadlines, row_stopping_at
+from tests.coherence.model_ground import WORKERS, Clock, Ground, move_deadlines
+from tests.coherence.model_steps import (
+    DRAIN_STEPS,
+    FAULTS,
+    READ_STEPS,
+    WRITE_STEPS,
+    gate,
+    list_stopping_at,
+    row_stopping_at,
+    stop_at,
+)
 from tests.coherence.through_http.registers import Register, Registers
 from tests.coherence.torture_worker import WRITE
 from tests.coherence.valkey import private_valkey
@@ -38,18 +47,6 @@ HOLD_IDLE_S: Final = 5.0  # of a session between the question for its tags and C
 WEAKENED: Final = bool(os.environ.get("WITHOUT"))
 EXAMPLES: Final = int(os.environ.get("MODEL_EXAMPLES", "60" if WEAKENED else "12"))
 STEPS: Final = int(os.environ.get("MODEL_STEPS", "40"))
-HOLD, RELEASE, FILL = SHA["hold"].encode(), SHA["release"].encode(), SHA["fill"].encode()
-LOOK, RENEW, COMMIT = SHA["look"].encode(), SHA["renew"].encode(), b"COMMIT"
-READ_STEPS: Final = (None, LOOK, b"before the rows", b"after the rows", FILL)
-WRITE_STEPS: Final = (None, b"written", HOLD, COMMIT, RELEASE, b"waiting")
-DRAIN_STEPS: Final = (None, RENEW, COMMIT)
-FAULTS: Final = (
-    *(("partition", True),) * 3,
-    *(("partition", False),) * 3,
-    *(("evict", what) for what in ("", "f", "s", "e", "e:row", "e:listed", "e:listed")),
-    *(("replicate", None), ("switch", 0), ("switch", 1)),
-    *(("time", seconds) for seconds in (0.4, 1.0, 2.3, 4.1, 11.0)),
-)
 MOVE: Final = """
     UPDATE cache_state SET (suspended_from, suspended_until, holds_from, in_use_until) =
       (suspended_from - by, suspended_until - by, holds_from - by, in_use_until - by)
@@ -84,7 +81,7 @@ class Model(RuleBasedStateMachine):
         self.paused: list[Paused] = []
         self.kept: list[tuple[int, bytes, dict[str, bytes], dict[int, int]]] = []
         self._run_ids = count(1)
-        vars(loaders.unit_of_work)["asyncio"] = _Clock(self)
+        vars(loaders.unit_of_work)["asyncio"] = Clock(self.waiting)
         self.prefix = self._do(self.ground.begin())
 
     # --------------------------------------------------------------------------------------------------------- rules
@@ -92,14 +89,14 @@ class Model(RuleBasedStateMachine):
     @rule(worker=workers, row=rows, whole=st.booleans(), step=st.sampled_from(READ_STEPS))
     def read(self, worker: int, row: int, whole: bool, step: bytes | None) -> None:
         """A row, or the whole list."""
-        stop = self._stop(worker, step)
+        stop = stop_at(self.ground.workers[worker], step)
         self._start("read", worker, 0, stop, self._read(worker, row, stop, whole=whole))
 
     @rule(worker=workers, row=rows, step=st.sampled_from(WRITE_STEPS))
     def write(self, worker: int, row: int, step: bytes | None) -> None:
         """Through the unit of work; two writers of a row would only wait for each other."""
         if all(paused.row != row for paused in self.paused):
-            stop = self._stop(worker, step)
+            stop = stop_at(self.ground.workers[worker], step)
             self._start("write", worker, row, stop, self._write(worker, row, stop))
 
     @rule(worker=workers, row=rows, step=st.sampled_from(WRITE_STEPS[1:]), gone=st.sampled_from(("e:row", "e:listed")))
@@ -109,6 +106,17 @@ class Model(RuleBasedStateMachine):
         self._evict(worker, gone)
         self.write(worker, row, step)
         self.everybody_asks(worker, listed_first=gone == "e:listed")
+
+    @rule(worker=workers, row=rows, whole=st.booleans(), step=st.sampled_from(READ_STEPS[1:]))
+    def read_overtaken(self, worker: int, row: int, whole: bool, step: bytes) -> None:
+        """While a reader stands at a step somebody else writes; then it goes on."""
+        self._evict(worker, "e")
+        already = len(self.paused)
+        self.read(worker, row, whole, step)
+        self.write((worker + 1) % WORKERS, row, None)
+        if len(self.paused) > already:
+            self.go_on(already, sent=True)
+        self.everybody_asks(worker, listed_first=whole)
 
     @rule(row=rows)
     def psql(self, row: int) -> None:
@@ -123,13 +131,14 @@ class Model(RuleBasedStateMachine):
     def drain(self, worker: int, step: bytes | None) -> None:
         """One tick."""
         if all(paused.kind != "drain" for paused in self.paused):
-            stop = self._stop(worker, step)
+            stop = stop_at(self.ground.workers[worker], step)
             self._start("drain", worker, 0, stop, self._drain(worker))
 
-    @precondition(lambda self: self.paused)
     @rule(number=st.integers(0, 20), sent=st.sampled_from((True, True, True, False)))
     def go_on(self, number: int, sent: bool) -> None:
         """Somebody who was stopped goes on; or what was about to be sent never is, and its connection is gone."""
+        if not self.paused:  # no precondition: how far somebody came may depend on how busy the machine is
+            return
         paused = self.paused.pop(number % len(self.paused))
         if sent:
             paused.stop.go_on()
@@ -137,10 +146,11 @@ class Model(RuleBasedStateMachine):
             paused.stop.drop()
         self._do(self._settled(paused.task))
 
-    @precondition(lambda self: self.kept)
     @rule(worker=workers, number=st.integers(0, 20))
     def use_kept(self, worker: int, number: int) -> None:
         """A whole answer that a worker kept, if nothing that it rests on has changed."""
+        if not self.kept:
+            return
         owner, fence, stamps, told = self.kept[number % len(self.kept)]
         glance = self.registers.glance(f"kept answer of worker {owner}", [self.versions[row] for row in told])
         if self._do(self.ground.workers[owner].cache.unchanged(fence, stamps)):
@@ -157,10 +167,13 @@ class Model(RuleBasedStateMachine):
 
     @rule(first=workers, listed_first=st.booleans())
     def everybody_asks(self, first: int, listed_first: bool) -> None:
-        """Every row and the list, of every worker."""
+        """Every row and the list, of every worker, also as answers of others, once psql has shown what is committed."""
+        for row, version in self._do(self.ground.psql("SELECT id, version FROM employee WHERE id <= :most", most=ROWS)):
+            self.versions[row].told(version, "psql")
         for number in range(WORKERS):
             worker = (first + number) % WORKERS
             for row in [0, *self.versions] if listed_first else [*self.versions, 0]:
+                self.use_shared(worker, row)
                 self._finish(self._read(worker, row, None, whole=not row))
 
     @rule(worker=workers)
@@ -237,7 +250,7 @@ class Model(RuleBasedStateMachine):
             register.acknowledge(run_id, version)
 
     async def _psql(self, row: int, register: Register) -> None:
-        async with self.ground.workers[0].database.transaction() as connection:
+        async with self.ground.outside.transaction() as connection:
             [(version,)] = await connection.records(WRITE, id=row)
             register.outside(version)
         register.outside_ended(version, committed=True)
@@ -262,19 +275,11 @@ class Model(RuleBasedStateMachine):
                 paused.stop.drop()
                 await self._settled(paused.task)
         self.ground.clock_s += seconds
-        await self.ground.workers[0].psql(MOVE, s=seconds)
+        await self.ground.psql(MOVE, s=seconds)
         for valkey in self.ground.valkeys:
             await asyncio.to_thread(move_deadlines, valkey, self.prefix, round(seconds * 1000))
 
     # ------------------------------------------------------------------------------------------------------ sequencing
-
-    def _stop(self, worker: int, step: bytes | None) -> Stop | None:
-        if step is None:
-            return None
-        on = self.ground.workers[worker]
-        if step in (HOLD, RELEASE, FILL, LOOK, RENEW):
-            return on.redis.stop_before(step)
-        return on.postgres.stop_before(step) if step == COMMIT else Stop(step)
 
     def _start(self, kind: str, worker: int, row: int, stop: Stop | None, work: Coroutine[Any, Any, None]) -> None:
         self._do(self._begin(kind, worker, row, stop or Stop(b""), work))
@@ -331,7 +336,7 @@ class Model(RuleBasedStateMachine):
         self.loop.run_until_complete(self._end())
         self._check()
         for row, register in self.versions.items():
-            [(version,)] = self._do(self.ground.workers[0].psql("SELECT version FROM employee WHERE id = :id", id=row))
+            [(version,)] = self._do(self.ground.psql("SELECT version FROM employee WHERE id = :id", id=row))
             assert version >= register.floor, f"an acknowledged write of row {row} is lost: {list(register.news)}"
 
     async def _end(self) -> None:
@@ -347,16 +352,6 @@ class Model(RuleBasedStateMachine):
         for number in range(WORKERS):
             for row in self.versions:
                 await self._read(number, row, None, whole=False)
-
-
-class _Clock:
-    """Stands for asyncio in the unit of work: to sleep is to let the time pass."""
-
-    def __init__(self, model: Model) -> None:
-        self.sleep = model.waiting
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(asyncio, name)
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """Nothing old is ever told, whatever is done to the processes; and the checker would find it.
 
-TORTURE_SECONDS=600 makes it long, TORTURE_SEED repeats a run, TORTURE_WEAKENED=1 also takes each safeguard out.
+TORTURE_SECONDS=600 makes it long (with -o faulthandler_timeout=0), TORTURE_SEED repeats a run, TORTURE_WEAKENED=1 also
+takes each safeguard out.
 """
 
 import os
