@@ -50,6 +50,7 @@ class Proxy:
         self._delay = timedelta()
         self._bytes_left: int | None = None
         self._deaf_after: bytes | None = None
+        self._late: dict[bytes, timedelta] = {}
         self._stops: list[Stop] = []
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
@@ -72,6 +73,12 @@ class Proxy:
     def delay(self, each: timedelta) -> None:
         """Hold up each piece of a conversation, in both directions."""
         self._delay = each
+
+    def late(self, marker: bytes, by: timedelta | None) -> None:
+        """Send every command that contains `marker` so much later; None: like any other."""
+        self._late.pop(marker, None)
+        if by is not None:
+            self._late[marker] = by
 
     def point_to(self, upstream: str | os.PathLike[str], *, cut: bool = True) -> None:
         """Forward to another server from now on, as after a failover; what is open stays there if not cut."""
@@ -107,6 +114,7 @@ class Proxy:
     async def heal(self) -> None:
         """Forward as if nothing had been."""
         self._delay, self._bytes_left, self._deaf_after = timedelta(), None, None
+        self._late.clear()
         self._open.set()
         if self._server is None:
             self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
@@ -150,6 +158,8 @@ class Proxy:
                 if stop:
                     self._stops.remove(stop)
                     await stop.wait(client.get_extra_info("peername")[1])
+                for by in [by for marker, by in self._late.items() if _is_said(marker, piece, prepared)]:
+                    await asyncio.sleep(by.total_seconds())
                 writer.write(piece)
                 await writer.drain()
                 if self._deaf_after is not None and self._deaf_after in piece:

@@ -4,8 +4,9 @@ import asyncio
 import random
 import signal
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from datetime import timedelta
 from typing import Final
 
 import psutil
@@ -28,6 +29,11 @@ STEPS: Final[dict[str, tuple[str, bytes]]] = {
 }
 OFTEN: Final = {"before the hold": 2, "before COMMIT": 2, "before the release": 4}
 STEP_LIMIT_S: Final = 8.0
+CUT_OFF_S: Final = 0.2, 1, 3, 6
+"""Also so long that writers commit under their suspension, which they wait 2.2 s for."""
+SLOW_DRAIN: Final = timedelta(milliseconds=800)
+"""How late it empties the outbox. The fence still stands, so that nothing but holds and suspensions is in the way of
+what was there before a write."""
 
 
 class Faults:
@@ -67,8 +73,21 @@ class Faults:
             self._deck = self._random.sample(list(self._kinds), sum(often), counts=list(often))
         fault = self._deck.pop()
         self._note(fault.__name__.replace("_", " "))
-        await fault()
+        with self._slow_drain(self._random.random() < 0.5):
+            await fault()
         self.done += 1
+
+    @contextmanager
+    def _slow_drain(self, slow: bool) -> Iterator[None]:
+        """So that what only the drain puts right is wrong for long enough to be asked for."""
+        empties = STEPS["before the outbox is emptied"][1]
+        for node in self.stand.nodes:
+            node.postgres.late(empties, SLOW_DRAIN if slow else None)
+        try:
+            yield
+        finally:
+            for node in self.stand.nodes:
+                node.postgres.late(empties, None)
 
     def _note(self, name: str) -> None:
         self.last = name
@@ -203,7 +222,7 @@ class Faults:
         """One worker alone loses Redis."""
         node, worker = self._worker()
         node.redis.cut_off(worker.pid)
-        await asyncio.sleep(self._random.choice((0.2, 1, 3)))
+        await asyncio.sleep(self._random.choice(CUT_OFF_S))
         await node.redis.heal()
 
     async def cut_off_node(self) -> None:
@@ -214,7 +233,7 @@ class Faults:
             await proxy.refuse()
         else:
             proxy.hang()
-        await asyncio.sleep(self._random.choice((0.2, 1, 3)))
+        await asyncio.sleep(self._random.choice(CUT_OFF_S))
         await proxy.heal()
 
     # ---------------------------------------------------------------------------------------------------- PostgreSQL

@@ -26,6 +26,7 @@ import uvloop
 from tests.cluster.conftest import ROOT
 from tests.coherence.through_http.company import Company, found_company
 from tests.coherence.through_http.faults import Faults
+from tests.coherence.through_http.psql import Psql
 from tests.coherence.through_http.stand import PostgreSQL, Stand, stand
 from tests.coherence.through_http.traffic import READS_A_WRITE, Traffic
 
@@ -54,6 +55,8 @@ class Summary(msgspec.Struct, frozen=True):
     outside_writes: int
     observations: int
     """Numbers that were compared; an answer may tell many."""
+    watched: int
+    """Numbers that psql showed to somebody, so that no answer may tell less."""
     asked_at_rest: int
     faults: dict[str, int]
     kinds: dict[str, int]
@@ -96,7 +99,7 @@ async def torture(
     async with stand(prepare, VARIABLES, removed) as on:
         reads_a_write = 9 if removed else READS_A_WRITE
         traffic = Traffic(on, found[0], seed, reads_a_write)
-        faults, began_s = Faults(on, seed), time.monotonic()
+        psql, faults, began_s = Psql(traffic), Faults(on, seed), time.monotonic()
         if only:
             faults.only(*only)
         await traffic.begin()
@@ -105,12 +108,12 @@ async def torture(
             enough = traffic.done >= operations and faults.done >= least_faults
             return enough or time.monotonic() > began_s + most_s or bool(removed and traffic.registers.wrong)
 
-        await traffic.run(lambda: _maltreat(traffic, faults, apart, most_apart_s, over))
+        await traffic.run(lambda: _maltreat(traffic, faults, apart, most_apart_s, over), psql.write, psql.watch)
         seconds = time.monotonic() - began_s
         done = traffic.done
         await asyncio.sleep(5)  # not for ordering: suspensions end, and outside writes come to count
         asked = 0 if removed else await traffic.at_rest()
-        return await _summary(traffic, faults, on, done, seconds, asked)
+        return await _summary(traffic, psql, faults, on, done, seconds, asked)
 
 
 async def _maltreat(
@@ -134,7 +137,9 @@ async def _maltreat(
     _progress(traffic, faults, time.monotonic() - began_s)
 
 
-async def _summary(traffic: Traffic, faults: Faults, on: Stand, done: int, seconds: float, asked: int) -> Summary:
+async def _summary(
+    traffic: Traffic, psql: Psql, faults: Faults, on: Stand, done: int, seconds: float, asked: int
+) -> Summary:
     registers = traffic.registers
     truth = await traffic.truth()
     untrue = [
@@ -142,15 +147,16 @@ async def _summary(traffic: Traffic, faults: Faults, on: Stand, done: int, secon
         for name, value in truth.items()
         if registers.by_name[name].floor != value
     ]
-    seen_ms = sorted(1000 * each for each in traffic.outside_seen_s) or [0.0]
+    seen_ms = sorted(1000 * each for each in psql.shown_s) or [0.0]
     return Summary(
         traffic.seed,
         done,
         round(seconds, 1),
         traffic.reads,
         traffic.writes,
-        traffic.outside,
+        psql.writes,
         registers.observed,
+        psql.watched,
         asked,
         dict(faults.by_name.most_common()),
         dict(traffic.kinds.most_common()),
@@ -202,6 +208,7 @@ def table(summary: Summary) -> str:
         ("operations", f"{summary.operations:,} in {summary.seconds:,.0f} s, seed {summary.seed}"),
         ("reads", f"{summary.reads:,}, which told {summary.observations:,} numbers"),
         ("writes", f"{summary.writes:,}, {summary.outside_writes:,} more from outside"),
+        ("shown by psql", f"{summary.watched:,} numbers"),
         ("outcome unknown", f"{summary.unknown_writes:,} writes whose process was killed or could not answer"),
         (
             "seen from outside",

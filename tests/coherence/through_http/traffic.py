@@ -1,15 +1,11 @@
-"""Readers, writers, importers and psql: what goes on all the time, and what became of every write under its run id."""
+"""Readers, writers and importers: what goes on all the time, and what became of every write under its run id."""
 
 import asyncio
 import random
-import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from contextlib import AsyncExitStack
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from datetime import timedelta
 from typing import Any, Final
-
-import asyncpg
 
 from domain.ids import decode_int_id, encode_id
 from tests.coherence.through_http.client import Client, Failed, Told
@@ -24,10 +20,8 @@ WRITERS: Final = 8
 WRITES: Final = {"save": 40, "punch": 20, "come": 12, "import": 8, "check": 10, "hire": 10}
 """Weights; a write costs what some twenty hits cost, so that 2 % of all operations are enough."""
 READS_A_WRITE: Final = 49
-READS_AN_OUTSIDE_WRITE: Final = 300
 MOST_HIRED: Final = 3_000
 LARGEST_IMPORT: Final = 25
-GONE: Final = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, TimeoutError)
 SAVE: Final = (
     "mutation Save($input: EmployeeInput!) { saveEmployee(input: $input) "
     "{ employee { id version } userErrors { code message } } }"
@@ -48,7 +42,7 @@ class Traffic:
         self.stand, self.company, self.seed, self._reads_a_write = stand, company, seed, reads_a_write
         self.registers = Registers()
         self.numbers = Numbers(self.registers, company)
-        self.done = self.reads = self.writes = self.outside = 0
+        self.done = self.reads = self.writes = 0
         self.kinds: Counter[str] = Counter()
         """Of what was answered."""
         self.ways: Counter[str] = Counter()
@@ -57,14 +51,13 @@ class Traffic:
         self.saved: dict[str, tuple[int, int]] = {}
         self.hired: set[str] = set()
         self.punched: set[str] = set()
-        self.outside_seen_s: list[float] = []
         self._run_ids = 0
         self._random = random.Random(seed)
         self._absent = [(id_, day) for day in self.numbers.past[PUNCHED_DATES:] for id_ in self.numbers.version]
         self._random.shuffle(self._absent)
         self._not_in = list(self.numbers.is_in)
         self._random.shuffle(self._not_in)
-        self._stopping = False
+        self.stopping = False
 
     # ------------------------------------------------------------------------------------------------------- running
 
@@ -75,18 +68,19 @@ class Traffic:
         self.numbers.open_at_first = data["today"]["exceptionsOpen"]
         client.close()
 
-    async def run(self, until: Callable[[], Awaitable[None]]) -> None:
-        """Go on until `until` has ended; then let everybody come to an end."""
+    async def run(self, until: Callable[[], Awaitable[None]], *beside: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Go on until `until` has ended; then let everybody come to an end, also what goes on beside."""
         async with asyncio.TaskGroup() as tasks:
             for number, viewer in enumerate(READERS):
                 tasks.create_task(self._reader(viewer, number))
             for number in range(WRITERS):
                 tasks.create_task(self._writer(number))
-            tasks.create_task(self._psql())
+            for work in beside:
+                tasks.create_task(work())
             try:
                 await until()
             finally:
-                self._stopping = True
+                self.stopping = True
 
     def client(self, viewer: str, node: int, choice: random.Random) -> Client:
         """Somebody at one of the nodes."""
@@ -102,7 +96,7 @@ class Traffic:
         choice = random.Random(f"{self.seed} reader {number}")
         questions, nodes = self.questions(choice), range(len(self.stand.nodes))
         clients = [self.client(viewer, node, choice) for node in nodes]
-        while not self._stopping:
+        while not self.stopping:
             node = choice.choice(nodes)
             await self.look(
                 clients[node], questions.draw(viewer), f"{viewer} at node-{node + 1}", choice.random() < 0.5
@@ -118,7 +112,7 @@ class Traffic:
         try:
             told = await client.ask(question.document, question.variables, by_get=by_get)
         except Failed as error:
-            self._failed("read", error)
+            self.failed("read", error)
             await asyncio.sleep(0.1)
             return None
         try:
@@ -131,7 +125,8 @@ class Traffic:
         self.reads += 1
         return told
 
-    def _failed(self, kind: str, error: Failed) -> None:
+    def failed(self, kind: str, error: Failed) -> None:
+        """Somebody got no answer."""
         self.failures[f"{kind}: {error}"] += 1
         self.done += "Refused" not in str(error)  # then nobody was asked
 
@@ -147,7 +142,7 @@ class Traffic:
         nodes = range(len(self.stand.nodes))
         hr = [self.client("hr", node, choice) for node in nodes]
         device = [self.client("device", node, choice) for node in nodes]
-        while not self._stopping:
+        while not self.stopping:
             if self.writes * self._reads_a_write > self.reads:
                 await asyncio.sleep(0.03)
                 continue
@@ -178,7 +173,7 @@ class Traffic:
             told = await client.ask(document, {"input": input_})
         except Failed as error:
             self.unknown.add(run_id)
-            self._failed("write", error)
+            self.failed("write", error)
             await asyncio.sleep(0.1)
             return None
         [payload] = told.data.values()
@@ -266,68 +261,6 @@ class Traffic:
             hired = decode_int_id(payload["employee"]["id"], "Employee")
             self._not_in.insert(choice.randrange(len(self._not_in) + 1), hired)
             register.acknowledge(run_id)
-
-    # ------------------------------------------------------------------------------------------------------- outside
-
-    async def _psql(self) -> None:
-        """Somebody who knows nothing of the cache, and looks through the service how soon it shows."""
-        choice = random.Random(f"{self.seed} psql")
-        async with AsyncExitStack() as stack:
-            connection: asyncpg.Connection[asyncpg.Record] | None = None
-            while not self._stopping:
-                if self.outside * READS_AN_OUTSIDE_WRITE > self.reads:
-                    await asyncio.sleep(0.05)
-                    continue
-                self.outside += 1
-                try:
-                    if connection is None or connection.is_closed():
-                        connection = await self.stand.postgres.connect()
-                        stack.callback(connection.terminate)
-                    await self._write_outside(connection, choice)
-                except GONE as error:
-                    self._failed("psql", Failed(type(error).__name__))
-                    connection = None
-                    await asyncio.sleep(0.1)
-
-    async def _write_outside(self, connection: "asyncpg.Connection[asyncpg.Record]", choice: random.Random) -> None:
-        id_, run_id = hot(choice), self.run_id("psql")
-        register = self.numbers.version[id_]
-        self.numbers.written.append(id_)
-        register.begin(run_id)
-        version, committed = None, False
-        try:
-            async with connection.transaction():
-                version = await connection.fetchval(
-                    "UPDATE employee SET full_name = $1, version = version + 1 WHERE id = $2 RETURNING version",
-                    f"E{id_:03} {run_id}",
-                    id_,
-                    timeout=20,
-                )
-                register.outside(version)
-            committed = True
-        except BaseException:
-            self.unknown.add(run_id)
-            raise
-        finally:
-            if version is not None:
-                register.outside_ended(version, committed=committed)
-        self.saved[run_id] = id_, version
-        self.kinds["psql"] += 1
-        self.done += 1
-        await self._seen(register, version, id_, choice)
-
-    async def _seen(self, register: Register, version: int, id_: int, choice: random.Random) -> None:
-        """For how long a row that was in the cache is told as it was before."""
-        began_s = time.monotonic()
-        client = self.client("hr", choice.randrange(len(self.stand.nodes)), choice)
-        question = self.questions(choice).node(id_)
-        while time.monotonic() < began_s + 10:
-            told = await self.look(client, question, "psql's friend")
-            if told is not None and told.data["node"]["version"] >= version:
-                self.outside_seen_s.append(time.monotonic() - began_s)
-                break
-            await asyncio.sleep(0.02)
-        client.close()
 
     # ------------------------------------------------------------------------------------------------------ the end
 
