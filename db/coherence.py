@@ -55,6 +55,7 @@ _MOVE: Final = Query(
 _UNDRAINED: Final = Query(
     "cache_undrained", text("SELECT EXISTS (SELECT FROM cache_outbox WHERE tags && CAST(:tags AS text[]))")
 )
+_OUTSIDE: Final = Query("cache_outside", text("SELECT EXISTS (SELECT FROM cache_outbox WHERE outside)"))
 _DRAIN: Final = Query("cache_drain", text("DELETE FROM cache_outbox RETURNING xid::text, tags"))
 # What is written but not flushed never gets to a replica if the primary dies now. Commits of others need not be flushed
 # (synchronous_commit = off): so a drain that found some flushes, and one without any relies on those before it.
@@ -150,6 +151,12 @@ async def move_fence(connection: WriteConnection, run_id: str, server: str, grac
 async def undrained(connection: ReadConnection, tags: Sequence[str]) -> bool:
     """Whether a change of these tags that the connection sees may not have reached their stamps yet."""
     [(found,)] = await connection.records(_UNDRAINED, tags=list(tags))
+    return bool(found)
+
+
+async def is_written_outside(connection: ReadConnection) -> bool:
+    """Whether somebody else's change waits in the outbox: who wrote it restamps nothing."""
+    [(found,)] = await connection.records(_OUTSIDE)
     return bool(found)
 
 

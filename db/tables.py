@@ -333,7 +333,14 @@ idempotency_key = Table(
     *_columns(LargeBinary, "request_hash outcome"),
     *_columns(TIMESTAMP, "created_at"),
 )
-cache_outbox = Table("cache_outbox", metadata, _id(BigInteger), *_columns(Text, "xid"), *_columns(ARRAY(Text), "tags"))
+cache_outbox = Table(
+    "cache_outbox",
+    metadata,
+    _id(BigInteger),
+    *_columns(Text, "xid"),
+    *_columns(ARRAY(Text), "tags"),
+    *_columns(Boolean, "outside"),
+)
 demo_company = Table(
     "demo_company",
     metadata,

@@ -1,10 +1,11 @@
 """The drain: every 250 ms one leader restamps what committed transactions touched and extends the fence.
 
-It makes writes from outside (psql, another service) visible, and those of a writer that died after COMMIT. Without it
-the fence lapses and the cache is off: slower, never stale.
+It makes writes from outside (psql, another service) visible, for which it looks every 50 ms, and those of a writer that
+died after COMMIT. Without it the fence lapses and the cache is off: slower, never stale.
 """
 
 import asyncio
+from contextlib import suppress
 from datetime import timedelta
 from typing import Final
 
@@ -22,6 +23,8 @@ from loaders.unit_of_work import CLOCK_MARGIN
 from telemetry.counters import count
 
 TICK: Final = timedelta(milliseconds=250)
+GLANCE: Final = timedelta(milliseconds=50)
+"""A fifth of a drain's CPU: 0.3 against 1.7 ms."""
 log = structlog.get_logger("rollcall.drain")
 
 
@@ -61,11 +64,28 @@ async def _epoch(connection: WriteConnection, state: coherence.FenceState, run_i
 async def drain_for_ever(database: Database, cache: SecondLevelCache) -> None:
     """Drain at every tick until cancelled; faults of either server are waited out."""
     while True:
+        glances = 0
         try:
-            await to_its_end(drain_once(database, cache))
+            if await to_its_end(drain_once(database, cache)):
+                glances = TICK // GLANCE - 1
         except (CacheUnreachable, Unavailable) as error:
             count("drain_failures", type(error).__name__)
         except Exception:
             count("drain_failures", "bug")
             log.exception("the drain failed")
-        await asyncio.sleep(TICK.total_seconds())
+        await _rest(database, glances)
+
+
+async def _rest(database: Database, glances: int) -> None:
+    """Until the next tick, or until a glance at the outbox finds that somebody else has written."""
+    for _ in range(glances):
+        await asyncio.sleep(GLANCE.total_seconds())
+        with suppress(Unavailable):
+            if not database.busy and await to_its_end(_is_written_outside(database)):
+                return
+    await asyncio.sleep((TICK - glances * GLANCE).total_seconds())
+
+
+async def _is_written_outside(database: Database) -> bool:
+    async with database.read() as connection:
+        return await coherence.is_written_outside(connection)

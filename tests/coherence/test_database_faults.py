@@ -1,6 +1,8 @@
 """Lost COMMITs, restored databases, frozen leaders, and writers that know nothing of the cache."""
 
 import asyncio
+from collections.abc import Callable
+from datetime import timedelta
 
 import asyncpg
 import pytest
@@ -9,6 +11,7 @@ from cache.second_level import SecondLevelCache
 from cache.server import SHA
 from db.where import statement
 from domain.errors import Unavailable
+from loaders import drain
 from loaders.unit_of_work import unit_of_work
 from telemetry.recording import recording
 from tests.coherence.conftest import NewWorker
@@ -266,3 +269,35 @@ async def test_a_new_declaration_sends_writers_to_the_suspension_until_the_fence
     with recording() as made:
         await worker.rename("new")
     assert "cache_suspend" in made.sql
+
+
+async def test_what_somebody_else_wrote_is_looked_for_between_two_ticks(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Within 50 ms; our own writers have restamped what they touched, so what they leave waits for the tick."""
+    monkeypatch.setattr(drain, "TICK", timedelta(hours=1))
+    with recording() as made:
+        draining = asyncio.create_task(drain.drain_for_ever(worker.database, worker.cache))
+    glances = made.sql
+    try:
+        await _until(lambda: glances.count("cache_outside") >= 1)
+        await worker.rename("ours")
+        seen = glances.count("cache_outside")
+        await _until(lambda: glances.count("cache_outside") >= seen + 2)
+        assert glances.count("cache_drain") == 1 and await worker.psql("SELECT count(*) FROM cache_outbox") == [(1,)]
+        async with worker.database.transaction() as connection:
+            await connection.records(statement("psql", "SELECT set_config('application_name', 'psql', true)"))
+            await connection.execute(RENAME, name="theirs", id=1)
+        await _until(lambda: glances.count("cache_drain") >= 2)
+        assert await worker.name() == "theirs"
+        await _until(lambda: glances.count("cache_outside") >= seen + 6)
+        assert glances.count("cache_drain") == 2
+    finally:
+        draining.cancel()
+        await asyncio.wait({draining})
+
+
+async def _until(is_so: Callable[[], bool]) -> None:
+    async with asyncio.timeout(20):
+        while not is_so():
+            await asyncio.sleep(0.001)
