@@ -65,9 +65,13 @@ class Ground:
     """What the workers stand on: servers of others, or private ones that are held for as long as this process lives."""
 
     def __init__(self, settings: Settings) -> None:
-        self.settings = settings
         self._held = ExitStack()
         self._preparation: Preparation | None = None
+        self._data_dir = settings.server.data_dir
+        self._take(settings)
+
+    def _take(self, settings: Settings) -> None:
+        self.settings = settings
         self.private = settings.database.primary_url is None
         self.demo = settings.server.demo == "on" or (settings.server.demo == "auto" and self.private)
         if settings.server.demo == "on" and not settings.server.loopback:
@@ -76,7 +80,11 @@ class Ground:
             self.demo = False
 
     async def prepare(self) -> Mapping[str, str]:
-        """Start private servers if need be, migrate, fill in the demo company; returns what workers need to know."""
+        """Start private servers if need be, migrate, fill in the demo company; returns what workers need to know.
+
+        The settings are read again, since a reload may be for them alone.
+        """
+        self._take(Settings.from_environment())
         check_certificate(self.settings.tls, warn=True)
         await self.close()
         # started first: it loads its code while the servers start, and reads their addresses from its input then
@@ -87,7 +95,7 @@ class Ground:
         except BaseException:
             await self.close()
             raise
-        return found | {"DEMO": "on" if self.demo else "off"}
+        return found | {"DEMO": "on" if self.demo else "off", "DATA_DIR": str(self._data_dir.resolve())}
 
     async def close(self) -> None:
         """End what the preparation still does beside the workers."""
@@ -106,7 +114,7 @@ class Ground:
         if not self.private or auth.private_key or auth.private_key_file:
             load_signing_key(auth.private_key.get_secret_value() if auth.private_key else None, auth.private_key_file)
             return {}
-        path = self.settings.server.data_dir / "auth.key"
+        path = self._data_dir / "auth.key"
         kept_key(path)
         return {"AUTH_PRIVATE_KEY_FILE": str(path.resolve())}
 
@@ -116,7 +124,7 @@ class Ground:
         if settings.database.primary_url is None or settings.redis.shared_url is None:
             from db.embedded import lease
 
-            servers = self._held.enter_context(lease(settings.server.data_dir))
+            servers = self._held.enter_context(lease(self._data_dir))
             if settings.database.primary_url is None:
                 found["DATABASE_URL"] = servers.database_url
             if settings.redis.shared_url is None:

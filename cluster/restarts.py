@@ -38,10 +38,6 @@ class RestartBudget:
         oldest_s = self._deaths_s[len(self._deaths_s) - self.limit - 1]
         return timedelta(seconds=oldest_s - now_s) + self.window
 
-    def forgive(self) -> None:
-        """Begin anew, as after a reload that an operator asked for."""
-        self._deaths_s.clear()
-
     def _forget(self, now_s: float) -> None:
         while self._deaths_s and now_s - self._deaths_s[0] >= self.window.total_seconds():
             self._deaths_s.popleft()

@@ -24,7 +24,7 @@ from cluster.process import Child, Role, reason_of_death
 from cluster.restarts import RestartBudget
 from cluster.systemd import notify
 from cluster.terminal import Terminal
-from web.settings import MOST_WORKERS, ClusterSettings, usable_cores
+from web.settings import MOST_WORKERS, ClusterSettings, Settings, usable_cores
 
 Prepare = Callable[[], Awaitable[Mapping[str, str]]]
 _PULSE_S: Final = 1.0
@@ -57,10 +57,7 @@ class Supervisor:
         self._wanted_workers = settings.workers
         self._children: list[Child] = []
         self._environment: Mapping[str, str] | None = None
-        self._budgets = {
-            role.name: RestartBudget(settings.max_restarts, settings.restart_window, settings.restart_delay)
-            for role in roles
-        }
+        self._budgets = self._full_budgets()
         self._restarts = 0
         self._chronicle = Chronicle()
         self._restarts_granted: Counter[str] = Counter()
@@ -80,6 +77,13 @@ class Supervisor:
         finally:
             await self._stop()
         return self._exit_code
+
+    def _full_budgets(self) -> dict[str, RestartBudget]:
+        limits = self._settings
+        return {
+            role.name: RestartBudget(limits.max_restarts, limits.restart_window, limits.restart_delay)
+            for role in self._roles
+        }
 
     def snapshot(self) -> dict[str, Any]:
         """What there is to know about the cluster now: every process with its last report."""
@@ -245,28 +249,38 @@ class Supervisor:
             except Exception as error:
                 journal.error("reload: %s", str(error) or type(error).__name__)
                 renewed = False
-            for budget in self._budgets.values():
-                budget.forgive()
+            self._budgets = self._full_budgets()
             await self._fill()
             notify("READY=1")
         journal.log(20 if renewed else 40, "reloaded" if renewed else "reload aborted: the processes that serve stay")
         return renewed
 
     async def _renew_all(self) -> bool:
+        settings = Settings.from_environment().cluster
+        wanted = self._wanted_workers if settings.workers == self._settings.workers else settings.workers
         self._environment = await self._prepare()
         # whoever passed the order on comes last, so that it can still tell how it went
         for child in sorted((child for child in self._children if child.serves), key=lambda child: child.role.watches):
-            if child.serves and not await self._renew(child):
+            if child.serves and not self._is_surplus(child, wanted) and not await self._renew(child):
                 return False
+        self._settings, self._wanted_workers = settings, wanted
+        self._dismiss()
         return True
+
+    def _is_surplus(self, child: Child, wanted: int) -> bool:
+        return child.role is self._worker and child.slot > wanted
+
+    def _dismiss(self) -> None:
+        """Let workers go that are not wanted any more."""
+        for child in self._children:
+            if self._is_surplus(child, self._wanted_workers) and not child.expected_to_go:
+                self._spawn(child.leave(Command.LEAVE, self._settings.drain_limit))
 
     async def scale(self, workers: int) -> bool:
         """Serve with so many workers from now on, at least one; False when there is no room for them."""
         async with self._changing:
             self._wanted_workers = min(max(1, workers), MOST_WORKERS)
-            for child in self._children:
-                if child.role is self._worker and child.slot > self._wanted_workers and not child.expected_to_go:
-                    self._spawn(child.leave(Command.LEAVE, self._settings.drain_limit))
+            self._dismiss()
             try:
                 await self._fill()
             except OSError as error:

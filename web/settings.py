@@ -366,7 +366,8 @@ class Settings(BaseModel):
     def from_environment(cls) -> Self:
         """Read every variable; raises one SettingsError with a line for each wrong one."""
         file = env_file()
-        given: dict[str, str | None] = {**(dotenv_values(file) if file else {}), **os.environ}
+        own = {name: value for name, value in os.environ.items() if value}  # an empty one counts as not set
+        given: dict[str, str | None] = {**(dotenv_values(file) if file else {}), **own}
         parts: dict[str, Part] = {}
         wrong: list[str] = []
         for name, part in cls.part_types():

@@ -38,11 +38,3 @@ def test_deaths_are_forgotten_after_the_window() -> None:
     assert deaths.wait_until_allowed(50.0) == timedelta(seconds=10)
     assert deaths.wait_until_allowed(60.0) == timedelta(0)
     assert deaths.wait_after_death(60.0, was_ready=True) == timedelta(0)
-
-
-def test_forgiven_deaths_do_not_count() -> None:
-    deaths = budget(limit=1)
-    waits_s(deaths, 2, was_ready=True)
-    deaths.forgive()
-    assert deaths.wait_until_allowed(0.0) == timedelta(0)
-    assert waits_s(deaths, 1, was_ready=True) == [0]

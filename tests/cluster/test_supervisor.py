@@ -69,6 +69,39 @@ async def test_reload_is_aborted_when_the_new_code_does_not_start(start: Start, 
     assert {worker.pid for worker in cluster.workers()} == before
 
 
+async def test_a_reload_takes_changed_settings_or_says_what_is_wrong_with_them(start: Start, tmp_path: Path) -> None:
+    file = tmp_path / "env"
+    file.write_text("CLUSTER_WORKERS=1\nMAX_WORKER_RESTARTS=0\n")
+    cluster = await start(CLUSTER_WORKERS="", ENV_FILE=file)
+    await cluster.ready(1)
+    file.write_text("CLUSTER_WORKERS=many\n")
+    cluster.signal(signal.SIGHUP)
+    await cluster.line("reload: CLUSTER_WORKERS: needed a whole number from 1 to 256, got 'many'$")
+    await cluster.line("reload aborted: the processes that serve stay")
+    file.write_text("CLUSTER_WORKERS=3\nWORKER_RESTART_DELAY=50\n")
+    cluster.signal(signal.SIGHUP)
+    await cluster.ready(4)
+    assert len(cluster.workers()) == 3
+    cluster.workers()[0].kill()
+    await cluster.line("killed by SIGKILL; replaced in 0 s")
+    await cluster.ready(5)
+    file.write_text("CLUSTER_WORKERS=1\n")
+    cluster.signal(signal.SIGHUP)
+    await cluster.line("worker . has left", 4)
+    assert len(cluster.workers()) == 1
+
+
+async def test_a_reload_for_other_settings_keeps_the_number_of_workers_that_was_asked_for(start: Start) -> None:
+    cluster = await start(CLUSTER_WORKERS=1)
+    await cluster.ready(1)
+    cluster.signal(signal.SIGTTIN)
+    await cluster.ready(2)
+    cluster.signal(signal.SIGHUP)
+    await cluster.line("reloaded")
+    await cluster.line("worker . has left", 2)
+    assert len(cluster.workers()) == 2
+
+
 async def test_storm_of_deaths_stops_at_the_limit(start: Start) -> None:
     cluster = await start(MAX_WORKER_RESTARTS=3, WORKER_RESTART_DELAY=20)
     await cluster.ready(2)
