@@ -153,15 +153,17 @@ async def derive_days(
     *,
     only_known: bool = False,
     beside: bool = False,
+    lock: bool = True,
 ) -> Derivation:
     """Derive the days of employees again and store those that differ; locked days stay as they are.
 
     With `only_known` no day is added; with `beside` known days just BESIDE them are derived as well, but not counted.
     Takes the employees' row locks before it reads anything, so of two writers the later one sees the punches of both,
-    and the holidays and rules that the other changed.
+    and the holidays and rules that the other changed; without `lock` the caller has taken them all.
     """
     wanted = sorted(set(employee_ids))
-    await lock_employees(connection, wanted)
+    if lock:
+        await lock_employees(connection, wanted)
     margin = BESIDE if beside else timedelta()
     company = await company_facts(connection, first - margin, last + margin)
     count, changes, locked = 0, [], set()

@@ -139,7 +139,10 @@ async def insert_punch(
 
 
 async def record_device_punches(connection: WriteConnection, device_id: int, punches: Sequence[BadgePunch]) -> Recorded:
-    """Add the punches of a device; known ones are counted, those of unknown badges kept for later."""
+    """Add the punches of a device; known ones are counted, those of unknown badges kept for later.
+
+    Takes the row locks of all whose badges they are.
+    """
     await connection.records(_HAND_IN)
     badges = sorted({punch.badge_no for punch in punches})
     employee_by_badge = dict(await connection.records(_BADGES, badges=badges))

@@ -86,9 +86,8 @@ async def assign_shift(info: Info, input: Assign) -> AssignShiftPayload:
         last = min(wanted.last or LATEST, context.now().date() + ONE_DAY)
         if last < wanted.first:
             return Assigned([*ids], 0)
-        return Assigned(
-            [*ids], (await derive_days(connection, ids, wanted.first, last, context.now(), beside=True)).days
-        )
+        derived = await derive_days(connection, ids, wanted.first, last, context.now(), beside=True, lock=False)
+        return Assigned([*ids], derived.days)
 
     done, problems = await changed(context, work, dry_run=given(input.dry_run) is True)
     if done is None:

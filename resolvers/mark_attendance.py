@@ -152,7 +152,7 @@ async def _store(context: Context, connection: WriteConnection, overrides: Seque
         dates = [row.work_date for row in overrides]
         await override_days(connection, overrides, reason, context.require_viewer().user_id)
         employees = {row.employee_id for row in overrides}
-        await derive_days(connection, employees, min(dates), max(dates), context.now(), only_known=True)
+        await derive_days(connection, employees, min(dates), max(dates), context.now(), only_known=True, lock=False)
 
 
 async def _overrides(

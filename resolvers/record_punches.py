@@ -85,7 +85,7 @@ async def record_punches(info: Info, input: DevicePunches) -> RecordPunchesPaylo
             ids = {punch.employee_id for punch in cluster}
             first = await after_latest(connection, ids, cluster[0].punched_at.date() - 2 * ONE_DAY)
             last = cluster[-1].punched_at.date() + ONE_DAY
-            derived = await derive_days(connection, ids, first, last, context.now(), beside=True)
+            derived = await derive_days(connection, ids, first, last, context.now(), beside=True, lock=False)
             locked += _of_locked_days(cluster, derived)
         counts = len(recorded.new), recorded.duplicates, recorded.unmatched, len(locked)
         return RecordPunchesPayload(*counts, [user_error(problem) for problem in locked])

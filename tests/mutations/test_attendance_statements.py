@@ -3,8 +3,8 @@
 from domain.permission import Viewer
 from tests.kit.rig import Rig
 from tests.kit.round_trips import recorded
-from tests.kit.small_company import ALEX, GRACE, HR, MIA
-from tests.mutations.attending import answer, check_days, done, employee
+from tests.kit.small_company import ALEX, DEVICE, FLEX, GRACE, HR, MIA
+from tests.mutations.attending import answer, check_days, done, employee, shift
 
 FACTS = ["facts_company", "facts_employee", "day_existing"]
 DAYS = ["day_upsert", "roll_up_lock", "roll_up_clear", "roll_up_fill"]
@@ -67,3 +67,32 @@ async def test_days_that_nobody_began_are_begun_before_the_one_of_the_punch(fres
     assert made.sql == [*CHECK[:2], *FACTS, "day_latest", *FACTS, *CHECK[5:]]
     assert await fresh_rig.records(dates, id=ALEX) == known
     await check_days(fresh_rig, ALEX)
+
+
+async def test_employees_are_locked_once_to_mark_days_of_theirs(fresh_rig: Rig) -> None:
+    hr = await _hr(fresh_rig, ALEX, MIA)
+    items = [{"employeeId": employee(key), "date": "2026-03-16", "status": "ABSENT"} for key in (ALEX, MIA)]
+    with recorded() as made:
+        await done(fresh_rig, "markAttendance", hr, items=items, reason="A fair.")
+    known = ["employee_by_id", "day_lock_employees", "day_by_key"]
+    assert made.sql == [*known, "override_upsert", *FACTS, *DAYS, "day_by_key", *COMMIT]
+
+
+async def test_employees_are_locked_once_to_record_punches_of_days_far_apart(fresh_rig: Rig) -> None:
+    device = await fresh_rig.viewer(DEVICE)
+    punches = [{"badgeNo": "B-3", "at": f"2026-{at}T04:40:00Z"} for at in ("03-17", "03-03")]
+    with recorded() as made:
+        await done(fresh_rig, "recordPunches", device, deviceCode="MUM-1", punches=punches)
+    known = ["device_by_code", "badges_hand_in", "employees_by_badge", "day_lock_employees"]
+    added = ["punch_insert_many", "punch_insert_unmatched"]
+    assert made.sql == [*known, *added, "day_latest", *FACTS, "day_latest", *FACTS, *DAYS, *COMMIT]
+
+
+async def test_employees_are_locked_once_to_assign_them_a_shift(fresh_rig: Rig) -> None:
+    hr, whom = await _hr(fresh_rig, ALEX, MIA), [employee(ALEX), employee(MIA)]
+    wanted = {"shiftId": shift(FLEX), "from": "2026-03-16", "to": "2026-03-17", "replaceOverlapping": True}
+    with recorded() as made:
+        await done(fresh_rig, "assignShift", hr, employeeIds=whom, **wanted)
+    known = ["employee_by_id", "shift_by_id", "day_lock_employees"]
+    assigned = ["assignments_overlapping", "assignments_delete", "assignments_insert", "assignments_insert"]
+    assert made.sql == [*known, *assigned, *FACTS, *DAYS, *COMMIT]
