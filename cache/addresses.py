@@ -10,6 +10,7 @@ from redis.crc import key_slot
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError, ResponseError
 
+from cache.patience import patient
 from cache.place import Node, Place, place_of
 
 Locate = Callable[[], Awaitable[Node]]
@@ -43,7 +44,8 @@ class Locator:
             given = {name: value for name, value in given.items() if name.startswith("ssl_")} | place.sentinel_account
         self._connection_class = SSLConnection if place.url.startswith("rediss:") else Connection
         kept = {name: value for name, value in given.items() if name not in ("connection_class", "host", "port", "db")}
-        self._options: dict[str, Any] = {"socket_timeout": timeout_s, "socket_connect_timeout": timeout_s, **kept}
+        self._timeout_s = timeout_s
+        self._options: dict[str, Any] = {"socket_timeout": None, "socket_connect_timeout": None, **kept}
 
     def told(self, node: Node | None) -> None:
         """A node said who has the slot: go there first, once."""
@@ -101,8 +103,9 @@ class Locator:
         """The answer of a node, None when it has none or is not there."""
         connection = self._connection_class(host=node.host, port=node.port, **self._options)
         try:
-            await connection.connect()  # type: ignore[no-untyped-call]
-            return await question(connection)
+            async with patient(self._timeout_s):
+                await connection.connect()  # type: ignore[no-untyped-call]
+                return await question(connection)
         except (RedisError, OSError, TimeoutError):
             return None
         finally:

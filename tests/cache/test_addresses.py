@@ -1,6 +1,7 @@
 """Addresses of Redis: what they are read as, and who is believed."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -97,6 +98,16 @@ async def test_the_majority_of_the_sentinels_is_believed() -> None:
 async def test_a_sentinel_that_is_silent_is_not_waited_for() -> None:
     async with saying(b"") as silent, saying(naming(2222)) as new, saying(naming(2222)) as other:
         assert await locator(silent, new, other, timeout_s=60).locate() == Node("127.0.0.1", 2222)
+
+
+@pytest.mark.parametrize("turns", range(8))
+async def test_a_sentinel_is_not_silent_while_the_own_loop_is_busy(turns: int) -> None:
+    async with saying(naming(2222)) as one:
+        asking = asyncio.create_task(locator(one, timeout_s=0.1).locate())
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        time.sleep(0.3)
+        assert await asking == Node("127.0.0.1", 2222)
 
 
 async def test_where_no_sentinel_knows_the_primary_that_is_said() -> None:
