@@ -5,6 +5,7 @@ Sentinel and the resharding of a Cluster are in test_sentinel_and_cluster.py, si
 """
 
 import asyncio
+import itertools
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
@@ -13,6 +14,7 @@ from typing import Final
 import pytest
 
 from cache import breaker
+from db.database import Database, PoolLimits
 from db.where import statement
 from loaders.drain import drain_once
 from telemetry.counters import counters
@@ -32,6 +34,10 @@ QUERY: Final = "{ locations { name } }"
 USERS: Final = (HR, MANAGER, EMPLOYEE)
 TIGHT_MS: Final = "100"
 AS_IF_OVER: Final = statement("over", "UPDATE cache_state SET suspended_until = clock_timestamp()")
+BLOCKED: Final = statement(
+    "blocked",
+    "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'",
+)
 OUTSIDE: Final = statement("outside", "UPDATE location SET name = :name WHERE id = 1")
 
 
@@ -241,3 +247,24 @@ async def test_a_write_from_outside_is_seen_when_the_fence_has_lapsed_though_nob
             while b"Mumbai 7" not in (await service.ask(QUERY, HR)).body:
                 await asyncio.sleep(0.005)
         assert 1.5 < time.monotonic() - began < 3, "2 s by the clock of Redis"
+
+
+async def test_without_redis_the_database_is_asked_by_as_many_as_it_has_connections_for(fresh_url: str) -> None:
+    """The others queue, and are told in time to come again; nothing breaks down."""
+    lock, waiting = statement("lock", "LOCK TABLE shift IN ACCESS EXCLUSIVE MODE"), 2
+    outsider = Database(fresh_url, PoolLimits(size=1))
+    pool = {"DB_POOL_SIZE": waiting, "DB_POOL_WAIT_MS": "500"}
+    async with open_service(fresh_url, None, Clock(NOW), pool=pool) as service:
+        await service.token(HR)
+        async with outsider.transaction() as connection:
+            await connection.execute(lock)
+            asked = [asyncio.create_task(service.ask("{ shifts { name } }", HR)) for _ in range(10)]
+            refused = [await task for task in itertools.islice(asyncio.as_completed(asked), 10 - waiting)]
+            assert await connection.records(BLOCKED) == [(waiting,)]
+        assert [(reply.status, reply.code) for reply in refused] == [(503, "SERVICE_UNAVAILABLE")] * 8
+        assert {reply.headers["retry-after"] for reply in refused} == {"2"}
+        assert {reply.json["errors"][0]["message"] for reply in refused} == {"all connections to the database are busy"}
+        answers = await asyncio.gather(*asked)
+        assert sorted(reply.status for reply in answers) == [200] * waiting + [503] * 8
+        assert (await service.ask("{ shifts { name } }", HR)).status == 200
+    await outsider.close()

@@ -29,6 +29,7 @@ from web.resources import Resources, open_tokens
 from web.settings import CacheSettings, DatabaseSettings, RedisSettings
 
 PATIENCE_MS: Final = "10000"  # a busy machine must not open the breaker
+NO_CHANGE: Final[Mapping[str, Any]] = {}
 GRAPHQL: Final = "application/graphql-response+json"
 
 
@@ -44,9 +45,10 @@ class Service:
         response_bytes: int,
         max_ages: str = "",
         patience_ms: str = PATIENCE_MS,
+        pool: Mapping[str, Any] = NO_CHANGE,
     ) -> None:
         settings = settings_with(
-            database=DatabaseSettings(DATABASE_URL=SecretStr(url)),
+            database=DatabaseSettings(DATABASE_URL=SecretStr(url), **pool),
             redis=RedisSettings(REDIS_URL=redis_url and SecretStr(redis_url), REDIS_TIMEOUT_MS=patience_ms),
             cache=CacheSettings(CACHE_PREFIX=prefix, RESPONSE_CACHE_BYTES=response_bytes, RESPONSE_MAX_AGE=max_ages),
             auth=AuthSettings(AUTH_PRIVATE_KEY=SecretStr(orjson.dumps(KEY.as_dict(private=True)).decode())),
@@ -173,11 +175,12 @@ async def open_service(
     response_bytes: int = 32_000_000,
     max_ages: str = "",
     patience_ms: str = PATIENCE_MS,
+    pool: Mapping[str, Any] = NO_CHANGE,
     drains: bool = True,
 ) -> AsyncIterator[Service]:
     """A service whose cache is kept coherent; without `redis_url` it is the truth, since it caches nothing."""
     prefix = prefix or f"test-{token_hex(6)}"
-    service = Service(url, redis_url, clock, prefix, response_bytes, max_ages, patience_ms)
+    service = Service(url, redis_url, clock, prefix, response_bytes, max_ages, patience_ms, pool)
     stop, drain = asyncio.Event(), None
     if redis_url and drains:
         assert await drain_once(service.resources.database, service.resources.cache), "another process leads the drain"
