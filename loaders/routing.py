@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from typing import Any, Final, TypeVar
 
+from cache.progress import Needed
 from cache.reading import Reading
 from cache.second_level import SecondLevelCache
 from db.connection import ReadConnection
@@ -55,7 +56,7 @@ async def looked_up(
     deadline_s = time.monotonic() + PATIENCE.total_seconds()
     while True:
         try:
-            return await _without_primary(database, reading, fetch, away), False
+            return await _without_primary(database, cache, reading.needed, fetch, away), False
         except (
             Unavailable
         ) as refusal:  # the primary may be back, as another server than the replicas were compared with
@@ -69,17 +70,23 @@ async def looked_up(
 
 
 async def _without_primary(
-    database: Database, reading: Reading[Any, Any], fetch: Callable[[ReadConnection], Awaitable[R]], error: Unreachable
+    database: Database,
+    cache: SecondLevelCache,
+    needed: Needed | None,
+    fetch: Callable[[ReadConnection], Awaitable[R]],
+    error: Unreachable,
 ) -> R:
     """Ask a replica that has every commit that was acknowledged; what it says is not stored.
 
     Of what is held nobody was told that it is committed, but somebody may have read it: so it must be sure that the
     primary tells nobody any more.
     """
-    if reading.needed is None:
-        count("replica_reads", "unknown")
-        raise Unavailable("the database cannot be reached now, and what its replica lacks is not known") from error
-    held = reading.needed.held
-    found, _ = await database.replicas.ask(reading.needed.position, LOOK, fetch, alone=held)
+    if needed is None:  # Redis was perhaps too slow to answer; of which tags are held nothing is asked now
+        newest = await cache.newest()
+        if newest is None:
+            count("replica_reads", "unknown")
+            raise Unavailable("the database cannot be reached now, and what its replica lacks is not known") from error
+        needed = Needed(newest, held=True)
+    found, _ = await database.replicas.ask(needed.position, LOOK, fetch, alone=needed.held)
     count("replica_reads", "alone")
     return found

@@ -213,6 +213,26 @@ async def test_without_a_primary_and_without_redis_nothing_is_known_and_reads_ar
         await worker.name()
 
 
+async def test_who_met_no_redis_a_moment_ago_looks_again_before_reads_are_refused(pair: Pair, worker: Worker) -> None:
+    await pair.caught_up()
+    await worker.redis.refuse()
+    reading = await worker.cache.read(employee_by_id.policy, [EmployeeId(1)])
+    assert reading.needed is None
+    await worker.redis.heal()
+    async with asyncio.timeout(10):
+        while await worker.cache.newest() is None:
+            await asyncio.sleep(0.01)
+    await worker.postgres.refuse()
+
+    async def fetch(connection: ReadConnection) -> str:
+        return (await employee_by_id.fetch(connection, [EmployeeId(1)]))[EmployeeId(1)].full_name
+
+    with pytest.raises(Unavailable, match="no replica has what was written last"):
+        await looked_up(worker.database, worker.cache, reading, list, fetch)
+    await pair.kill(pair.primary)
+    assert await looked_up(worker.database, worker.cache, reading, list, fetch) == ("name 1", False)
+
+
 async def test_what_a_dead_primary_was_about_to_commit_can_be_read(pair: Pair, worker: Worker, other: Worker) -> None:
     """Its hold stays, but nobody is told anything by that primary any more."""
     await pair.caught_up()
