@@ -1,6 +1,6 @@
 """The Dockerfile without an engine: its steps in a folder of its own, its entry point and its health check.
 
-What only an engine or root could do is left out: base images, the user of the image, a file system that is read-only.
+What only an engine or root could do is left to test_engine.py: base images, the user, a file system that is read-only.
 """
 
 import json
