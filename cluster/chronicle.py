@@ -18,7 +18,7 @@ class Chronicle:
     def __init__(self) -> None:
         self.departed: Sums = {}
         self._lives: deque[dict[str, object]] = deque(maxlen=MOST_LIVES)
-        self._answers: dict[str, bool] = {}
+        self._answers: dict[str, str | bool] = {}
 
     def died(self, child: Child, code: int, *, expected: bool) -> None:
         """A process has ended."""
@@ -34,9 +34,9 @@ class Chronicle:
             }
         )
 
-    def answered(self, order: str, done: bool) -> None:
-        """What an operator asked for was done, or failed."""
-        self._answers[order] = done
+    def answered(self, order: str, failure: str) -> None:
+        """What an operator asked for was done, or why it was not."""
+        self._answers[order] = failure or True
         while len(self._answers) > MOST_ANSWERS:
             del self._answers[next(iter(self._answers))]
 

@@ -90,9 +90,9 @@ class Desk:
             self._pending -= 1
             if not self._pending:
                 self.idle.set()
-        if not done:
-            detail = "it could not be done and the processes that serve stay; the reason is in the service's log"
-            return problem(500, "NOT_DONE", detail, HEADERS)
+        if done is not True:  # a supervisor of an older version, which reloads leave as it is, says False
+            reason = done or "the service's log says why"
+            return problem(500, "NOT_DONE", f"not done, the processes that serve stay: {reason}", HEADERS)
         return _json({"done": True, **health(self.observatory)})
 
 

@@ -237,35 +237,38 @@ class Supervisor:
 
     # ------------------------------------------------------------------------------------------ what operators ask for
 
-    async def reload(self) -> bool:
-        """Replace every process by one with today's code and settings; at the first failure the old ones stay."""
+    async def reload(self) -> str:
+        """Replace every process by one with today's code and settings; at the first failure the old ones stay.
+
+        Returns what failed, or nothing.
+        """
         async with self._changing:
             if not self._serving.is_set():
                 journal.warning("not reloaded: the service is still starting")
-                return False
+                return "the service is still starting"
             notify("RELOADING=1")
             try:
-                renewed = await self._renew_all()
+                failure = await self._renew_all()
             except Exception as error:
-                journal.error("reload: %s", str(error) or type(error).__name__)
-                renewed = False
+                failure = str(error) or type(error).__name__
+                journal.error("reload: %s", failure)
             self._budgets = self._full_budgets()
             await self._fill()
             notify("READY=1")
-        journal.log(20 if renewed else 40, "reloaded" if renewed else "reload aborted: the processes that serve stay")
-        return renewed
+        journal.log(40 if failure else 20, "reload aborted: the processes that serve stay" if failure else "reloaded")
+        return failure
 
-    async def _renew_all(self) -> bool:
+    async def _renew_all(self) -> str:
         settings = Settings.from_environment().cluster
         wanted = self._wanted_workers if settings.workers == self._settings.workers else settings.workers
         self._environment = await self._prepare()
         # whoever passed the order on comes last, so that it can still tell how it went
         for child in sorted((child for child in self._children if child.serves), key=lambda child: child.role.watches):
             if child.serves and not self._is_surplus(child, wanted) and not await self._renew(child):
-                return False
+                return f"the new {child.name} was never ready; the service's log says why"
         self._settings, self._wanted_workers = settings, wanted
         self._dismiss()
-        return True
+        return ""
 
     def _is_surplus(self, child: Child, wanted: int) -> bool:
         return child.role is self._worker and child.slot > wanted
@@ -276,8 +279,8 @@ class Supervisor:
             if self._is_surplus(child, self._wanted_workers) and not child.expected_to_go:
                 self._spawn(child.leave(Command.LEAVE, self._settings.drain_limit))
 
-    async def scale(self, workers: int) -> bool:
-        """Serve with so many workers from now on, at least one; False when there is no room for them."""
+    async def scale(self, workers: int) -> str:
+        """Serve with so many workers from now on, at least one; returns why there is no room for them, or nothing."""
         async with self._changing:
             self._wanted_workers = min(max(1, workers), MOST_WORKERS)
             self._dismiss()
@@ -285,9 +288,9 @@ class Supervisor:
                 await self._fill()
             except OSError as error:
                 journal.error("scaling: no process: %s", error)
-                return False
+                return f"no process: {error}"
             journal.info("scaled to %d workers", self._wanted_workers)
-            return True
+            return ""
 
     def _ordered(self, order: Mapping[str, Any]) -> None:
         """An order from the status port, which has checked who gives it."""
@@ -299,7 +302,7 @@ class Supervisor:
             case _:
                 journal.warning("the status port asked for something unknown")
 
-    async def _answer(self, number: str, work: Coroutine[Any, Any, bool]) -> None:
+    async def _answer(self, number: str, work: Coroutine[Any, Any, str]) -> None:
         self._chronicle.answered(number, await work)
         self._publish()
 

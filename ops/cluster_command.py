@@ -77,7 +77,7 @@ def restart(as_json: AsJson = False) -> None:
     """Replace every process by one with today's code and settings, without losing a request."""
     with plain_errors():
         found = _port().post("/cluster/restart")
-    _done(found, as_json, f"reloaded: {found['serving']} workers serve")
+    _done(found, as_json, f"reloaded: {found['serving']} of {found['wanted']} workers serve")
 
 
 @cluster.command(epilog=examples("rollcall cluster scale 4"))

@@ -102,7 +102,18 @@ async def test_reload_that_fails_is_said(start: Start, tmp_path: Path) -> None:
     broken.touch()
     answer = await cluster.status("/cluster/restart", "POST", headers=BEARER)
     assert (answer.status_code, answer.json()["code"]) == (500, "NOT_DONE")
+    never = "the new worker 1 was never ready; the service's log says why"
+    assert answer.json()["detail"] == f"not done, the processes that serve stay: {never}"
     assert len(cluster.workers()) == 2
+
+
+async def test_reload_with_a_wrong_setting_says_which(start: Start, tmp_path: Path) -> None:
+    (file := tmp_path / "env").touch()
+    cluster = await watched(start, ENV_FILE=file, CLUSTER_WORKERS=1)
+    file.write_text("DRAIN_TIMEOUT=soon\n")
+    answer = await cluster.status("/cluster/restart", "POST", headers=BEARER)
+    wrong = "DRAIN_TIMEOUT: needed a number of seconds from 0 to 3600, got 'soon'"
+    assert answer.json()["detail"] == f"not done, the processes that serve stay: {wrong}"
 
 
 REFUSED: Any = [

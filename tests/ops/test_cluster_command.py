@@ -20,7 +20,7 @@ async def test_restart_and_scale_under_load(start: Start) -> None:
     async with Load(cluster.port, clients=4) as load:
         await load.more(50)
         result = await rollcall_beside("cluster", "restart", **port(cluster))
-        assert (result.exit_code, result.output) == (0, "reloaded: 2 workers serve\n")
+        assert (result.exit_code, result.output) == (0, "reloaded: 2 of 2 workers serve\n")
         result = await rollcall_beside("cluster", "scale", 3, **port(cluster))
         assert (result.exit_code, result.output) == (0, "3 workers serve\n")
         found = answered(await rollcall_beside("cluster", "scale", 1, "--json", **port(cluster)))
