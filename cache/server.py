@@ -118,7 +118,8 @@ class Server:
             self.reconnect()
         self.run_id = answer.run_id
         if isinstance(answer.value, ResponseError):  # it can be reached, it only refuses: no business of the breaker
-            count("cache_failures", type(answer.value).__name__)
+            if not isinstance(answer.value, NoScriptError):  # it is told the script at once
+                count("cache_failures", type(answer.value).__name__)
             self._look_elsewhere(answer.value)
             raise CacheUnreachable(str(answer.value)) from answer.value
         return answer

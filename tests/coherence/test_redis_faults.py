@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 
 from cache.server import SHA, Answer, CacheUnreachable, Server
+from telemetry.counters import counters
 from telemetry.recording import recording
 from tests.coherence.conftest import NewWorker
 from tests.coherence.valkey import Valkey, private_valkey
@@ -272,3 +273,12 @@ async def test_a_slow_redis_is_used(worker: Worker) -> None:
     await worker.name()
     worker.redis.delay(timedelta(milliseconds=20))
     assert await worker.from_cache()
+
+
+async def test_a_script_that_redis_does_not_know_yet_is_no_failure(worker: Worker, valkey: Valkey) -> None:
+    """As after every start of either: it is sent again, with its text."""
+    valkey.ask("SCRIPT FLUSH")
+    counters.clear()
+    await worker.name()
+    assert await worker.drain() and await worker.from_cache()
+    assert [label for name, label in counters if name == "cache_failures"] == []
