@@ -17,6 +17,7 @@ from cluster.drain import Drain
 from cluster.journal import journal
 from cluster.listener import listen
 from cluster.process import Child, Role
+from cluster.terminal import Terminal
 from cluster.vitals import vitals
 from cluster.worker import collect_garbage_rarely, serve_until_drained, settled
 from web.settings import Settings
@@ -59,7 +60,7 @@ async def serve_in_process(
 
 
 def _handle_signals(drain: Drain, listener: socket.socket) -> None:
-    loop = asyncio.get_running_loop()
+    loop, terminal = asyncio.get_running_loop(), Terminal()
     serving = asyncio.current_task()
     assert serving is not None
 
@@ -70,8 +71,17 @@ def _handle_signals(drain: Drain, listener: socket.socket) -> None:
         else:
             serving.cancel()
 
+    def hung_up() -> None:
+        if terminal.was_closed():
+            asked_to_stop()
+        else:
+            journal.warning("not reloaded: ENABLE_CLUSTERING is off; restart the service")
+
     for asked in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(asked, asked_to_stop)
+    loop.add_signal_handler(signal.SIGHUP, hung_up)
+    for asked in (signal.SIGTTIN, signal.SIGTTOU):  # left alone they would stop the process
+        loop.add_signal_handler(asked, journal.warning, "not scaled: ENABLE_CLUSTERING is off")
 
 
 async def _watched(role: Role, environment: Mapping[str, str], drain: Drain) -> None:

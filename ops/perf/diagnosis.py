@@ -32,7 +32,8 @@ def diagnosis(stats: Stats) -> list[Finding]:
     if found:
         return found
     pressure, total = stats["pressure"], stats["total"]
-    looked = f"{total['requests_per_s']:g} requests/s in {pressure['window_s']:g} s, p95 {total['p95_ms'] or 0:g} ms"
+    times = "nothing was asked" if total["p95_ms"] is None else f"p95 {total['p95_ms']:g} ms"
+    looked = f"{total['requests_per_s']:g} requests/s in {pressure['window_s']:g} s, {times}"
     return [Finding("ok", "service", f"{looked}, longest lag {pressure['longest_lag_ms']:g} ms")]
 
 

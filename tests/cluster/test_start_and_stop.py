@@ -166,6 +166,19 @@ async def test_in_process_stops_at_once_when_asked_twice(start: Start) -> None:
     assert (await slow)[0] == 500
 
 
+async def test_in_process_signals_for_a_supervisor_harm_nobody(start: Start) -> None:
+    service = await start(ENABLE_CLUSTERING="false")
+    await service.line("serving on port")
+    for number in (signal.SIGHUP, signal.SIGTTIN):
+        service.signal(number)
+        await service.line("ENABLE_CLUSTERING is off", 1 + (number is signal.SIGTTIN))
+    assert (await ask_once(service.port))[0] == 200
+    assert service.said()[-2:] == [
+        "not reloaded: ENABLE_CLUSTERING is off; restart the service",
+        "not scaled: ENABLE_CLUSTERING is off",
+    ]
+
+
 async def test_in_process_stops_while_preparing(start: Start) -> None:
     service = await start(ENABLE_CLUSTERING="false", EXAMPLE_PREPARE_S=60)
     await service.line("preparing")

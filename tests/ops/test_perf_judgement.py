@@ -56,6 +56,8 @@ def changed(path: str, value: object) -> dict[str, Any]:
 def test_a_healthy_service_has_no_findings() -> None:
     [found] = diagnosis(HEALTHY)
     assert (found.level, found.found) == ("ok", "50 requests/s in 60 s, p95 20 ms, longest lag 12 ms")
+    [found] = diagnosis({**HEALTHY, "total": {**HEALTHY["total"], "requests_per_s": 0, "p95_ms": None}})
+    assert found.found == "0 requests/s in 60 s, nothing was asked, longest lag 12 ms"
 
 
 @pytest.mark.parametrize(
