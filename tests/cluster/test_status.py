@@ -188,6 +188,8 @@ async def test_events_are_a_history_and_then_figures_every_second(start: Start) 
         await reader.read()
     writer.close()
     assert await cluster.ended() == 0
+    last = [line.partition(" has left")[0] for line in cluster.said() if " has left" in line]
+    assert last == ["worker 1", "status"], "whoever serves goes first"
 
 
 async def test_killed_status_process_harms_nobody_and_comes_back(start: Start) -> None:
