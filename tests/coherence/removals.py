@@ -1,9 +1,10 @@
 """How each safeguard is taken out of this process, or out of a database; `weakened.py` lists what that is found by."""
 
 import hashlib
+import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import cache.reading
@@ -17,6 +18,22 @@ import loaders.unit_of_work
 from cache.policy import Policy
 from cache.reading import Reading, decode_entry
 from cache.second_level import SecondLevelCache
+
+
+def everywhere(name: str, other: object) -> None:
+    """Put something else in the place of a global name of the cache, in every module that has it."""
+    homes = [
+        vars(module) for path, module in sys.modules.items() if path.startswith("cache.") and hasattr(module, name)
+    ]
+    assert homes, name
+    for names in homes:
+        names[name] = other
+
+
+def put(module: ModuleType, name: str, other: object) -> None:
+    """The same in one module."""
+    assert hasattr(module, name), (module, name)
+    vars(module)[name] = other
 
 
 def in_lua(script: str, old: str, new: str) -> Callable[[], None]:
@@ -57,7 +74,7 @@ def payload_without(what: str) -> Callable[[], None]:
         return None if what != "stamps" and stored != now else bytes(value)
 
     def without() -> None:
-        vars(cache.second_level)["payload"] = payload
+        everywhere("payload", payload)
 
     return without
 
@@ -93,7 +110,7 @@ def without_suspension() -> None:
     async def suspended(*_: Any) -> bool:
         return True
 
-    vars(loaders.unit_of_work)["_suspended"] = suspended
+    put(loaders.unit_of_work, "_suspended", suspended)
 
 
 def without_waiting() -> None:
@@ -104,7 +121,7 @@ def without_waiting() -> None:
     async def covered(*given: Any) -> Any:
         return None if await whole(*given) is None else loaders.unit_of_work.timedelta()
 
-    vars(loaders.unit_of_work)["coherence"] = SimpleNamespace(**{**vars(db.coherence), "covered": covered})
+    put(loaders.unit_of_work, "coherence", SimpleNamespace(**{**vars(db.coherence), "covered": covered}))
 
 
 def without_drain() -> None:
@@ -127,16 +144,16 @@ def without_run_id() -> None:
 
 
 def without_declaration() -> None:
-    vars(cache.second_level)["is_ours"] = lambda fence, run_id, _: fence.startswith(f"{run_id}.".encode())
+    everywhere("is_ours", lambda fence, run_id, _: fence.startswith(f"{run_id}.".encode()))
 
 
 def without_held() -> None:
     """A held stamp is taken for a version like any other."""
-    vars(cache.second_level)["HELD"] = vars(cache.reading)["HELD"] = b"\0"
+    everywhere("HELD", b"\0")
 
 
 def without_new_nonces() -> None:
-    vars(cache.second_level)["secrets"] = vars(cache.tick)["secrets"] = SimpleNamespace(token_hex=lambda _: "0")
+    everywhere("secrets", SimpleNamespace(token_hex=lambda _: "0"))
 
 
 def without_claims() -> None:
@@ -163,7 +180,7 @@ def without_claims() -> None:
 
 
 def without_tables() -> None:
-    vars(cache.second_level)["dependencies"] = lambda tags: tuple(dict.fromkeys(tags))
+    everywhere("dependencies", lambda tags: tuple(dict.fromkeys(tags)))
 
 
 def without_new_flights() -> None:
@@ -193,7 +210,7 @@ def without_ending() -> None:
     async def at_once(work: Any) -> Any:
         return await work
 
-    vars(loaders.unit_of_work)["to_its_end"] = at_once
+    put(loaders.unit_of_work, "to_its_end", at_once)
 
 
 def without_unknown_outcomes() -> None:
@@ -208,7 +225,7 @@ def without_unknown_outcomes() -> None:
             seen.append(await whole(*given))
             return seen[-1]
 
-        vars(source)["coherence"] = SimpleNamespace(**{**vars(db.coherence), "pending": pending})
+        put(source, "coherence", SimpleNamespace(**{**vars(db.coherence), "pending": pending}))
         try:
             await original(transaction, unit, database, of)
         except Exception:
@@ -221,7 +238,7 @@ def without_unknown_outcomes() -> None:
             raise
 
     original = source._end
-    vars(source)["_end"] = end
+    put(source, "_end", end)
 
 
 def without_clock_before() -> None:
@@ -235,7 +252,7 @@ def without_epoch_of_server() -> None:
     async def epoch(connection: Any, state: Any, run_id: str) -> int:
         return state.epoch if state.run_id == run_id and state.epoch else await whole(connection, state, run_id)
 
-    vars(loaders.drain)["_epoch"] = epoch
+    put(loaders.drain, "_epoch", epoch)
 
 
 def without_identity_of_redis() -> None:

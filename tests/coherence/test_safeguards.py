@@ -19,6 +19,23 @@ LISTED = SAFEGUARDS | OTHER_WAYS
 FOUND = re.compile(r"^\S+\.py:\d+: (AssertionError|Failed)$|AssertionError: Violation\(", re.MULTILINE)
 """What a test says that found something, also if the same steps find nothing again; else a removal is broken."""
 
+TAKE_OUT_EACH = """
+import os
+from tests.coherence.weakened import OTHER_WAYS, SAFEGUARDS, weaken
+for name in SAFEGUARDS | OTHER_WAYS:
+    if not os.fork():
+        weaken(name)
+        os._exit(0)
+    if os.wait()[1]:
+        print(name)
+"""
+
+
+def test_every_safeguard_is_still_where_it_is_taken_out_of() -> None:
+    """Or after a change of ours nothing would be missing."""
+    done = subprocess.run([sys.executable, "-c", TAKE_OUT_EACH], cwd=CHECKOUT, capture_output=True, text=True)
+    assert (done.stdout, done.stderr, done.returncode) == ("", "", 0)
+
 
 def test_every_safeguard_is_listed_on_the_page_with_a_test_that_exists() -> None:
     page = (CHECKOUT / "docs" / "explain" / "coherence-proof.md").read_text()

@@ -36,6 +36,6 @@ async def test_nothing_old_is_told_through_http_whatever_happens() -> None:
 @pytest.mark.parametrize("safeguard", FOUND)
 async def test_without_a_safeguard_something_old_is_told_through_http(safeguard: str) -> None:
     only, apart = FOUND[safeguard]
-    summary = await torture(100_000, SEED, apart, only, most_s=180, removed=safeguard)
+    summary = await torture(100_000, SEED, apart, only, most_s=150, removed=safeguard)
     print("\n" + table(summary))
     assert summary.violations
