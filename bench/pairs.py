@@ -1,5 +1,6 @@
 """Two sides that are asked in turns, so that whatever disturbs the machine disturbs both; only ratios are believed."""
 
+import time
 from collections.abc import Callable
 from statistics import median
 from typing import NamedTuple
@@ -38,6 +39,13 @@ class Side(NamedTuple):
         outcome = self.client.run(job)
         used_s = sum(self.service.cpu_s()) - before - self.idle_cpu * outcome.elapsed_s
         return used_s / len(outcome.latencies_ms) * 1e6
+
+    def spent_us(self, work: Callable[[], None]) -> float:
+        """Processor time that the workers use during the work, without what they would have used anyway."""
+        before, began_s = sum(self.service.cpu_s()), time.perf_counter()
+        work()
+        elapsed_s = time.perf_counter() - began_s
+        return (sum(self.service.cpu_s()) - before - self.idle_cpu * elapsed_s) * 1e6
 
 
 def compared(ours: Callable[[], float], theirs: Callable[[], float], rounds: int, requests: int) -> Compared:

@@ -8,6 +8,7 @@ import asyncio
 import http.client
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from datetime import date, timedelta
@@ -28,9 +29,11 @@ from bench.mix import MARK, SAVE, Step, Tally
 from bench.pairs import Compared, Side, compared
 from bench.queries import NamedQuery, named_queries
 from bench.service import CHECKOUT, client, serving
+from cache.filling import LONGEST_WAIT
 
 SAID_BY_HYPERCORN: Final = ("date", "server", "connection")
 MARKED_DAYS: Final = 7
+AFTERWARDS: Final = 2 * LONGEST_WAIT
 
 
 class Pace(msgspec.Struct, frozen=True):
@@ -39,7 +42,7 @@ class Pace(msgspec.Struct, frozen=True):
     rounds: int = 12
     hits: int = 300
     connections: int = 32
-    fills: int = 3
+    fills: int = 8
     mutations: int = 20
     mixed: int = 4_000
     idle: timedelta = timedelta(seconds=2)
@@ -136,18 +139,23 @@ def compared_hits(ground: Ground, ours: Side, queries: tuple[NamedQuery, ...], p
 
 
 def compared_fills(ours: Side, off: Side, cache: redis.Redis, query: NamedQuery, pace: Pace) -> Compared:
-    """Missing everything and storing it, beside asking the database without a cache; one request after another."""
+    """Missing everything and storing it, beside asking the database without a cache.
+
+    Both are asked alike: a request alone, then nothing until whatever it leaves for later has long been done.
+    """
     job = Job(query.body, 1, 1)
 
-    def fill() -> float:
-        total = 0.0
-        for _ in range(pace.fills):
-            forget(cache)
-            total += ours.cost_us(job)
-        return total / pace.fills
+    def asked_alone(side: Side) -> float:
+        def ask() -> None:
+            for _ in range(pace.fills):
+                forget(cache)
+                side.client.run(job)
+                time.sleep(AFTERWARDS.total_seconds())
+
+        return side.spent_us(ask) / pace.fills
 
     off.client.run(Job(query.body, 1, 2))
-    return compared(fill, lambda: off.cost_us(Job(query.body, 1, pace.fills)), pace.rounds, pace.fills)
+    return compared(lambda: asked_alone(ours), lambda: asked_alone(off), pace.rounds, pace.fills)
 
 
 def compared_mutations(ours: Side, off: Side, today: date, pace: Pace) -> dict[str, Compared]:

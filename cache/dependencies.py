@@ -1,5 +1,7 @@
 """What everything that one request read depends on: the union of its tickets, good for a check of the whole later."""
 
+from typing import cast
+
 from cache.reading import Ticket
 
 
@@ -19,10 +21,9 @@ class Dependencies:
             self.whole = False
             return
         self.fence = ticket.fence
-        for tag, stamp in ticket.stamps.items():
-            if stamp is None or self.stamps.setdefault(tag, stamp) != stamp:
-                self.whole = False
-                return
+        known, stamps = self.stamps, cast("dict[str, bytes]", ticket.stamps)  # none is missing: nothing is unusable
+        self.stamps = known | stamps
+        self.whole = not known or self.stamps == stamps | known
 
     @property
     def storable(self) -> bool:

@@ -3,7 +3,7 @@
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Final
 
@@ -49,15 +49,16 @@ class Filling:
         self._load = Load()
         self._timer: asyncio.TimerHandle | None = None
 
-    def add(self, namespace: str, name: str, entry: bytes, life_ms: int, mark: str, cost: timedelta) -> None:
-        """Store an entry soon; `mark` is its mark, "" where it is not made anew early, `cost` what making it took."""
+    def add(self, namespace: str, entries: Mapping[str, bytes], life_ms: int) -> None:
+        """Store entries soon; those that were made together live equally long."""
         load = self._load
-        life_ms = jittered_ms(life_ms)
-        load.entries[name] = life_ms, entry
-        load.numbers[namespace] += 1
-        load.size_bytes += len(entry)
-        if mark:
-            load.marks_ms[mark] = mark_life_ms(life_ms, cost)
+        load.entries.update({name: (life_ms, entry) for name, entry in entries.items()})
+        load.numbers[namespace] += len(entries)
+        load.size_bytes += sum(map(len, entries.values()))
+
+    def mark(self, marks: Sequence[str], life_ms: int, cost: timedelta) -> None:
+        """Mark entries that are to be made anew before their life ends; `cost` is what making them takes."""
+        self._load.marks_ms.update({mark: mark_life_ms(life_ms, cost) for mark in marks})
 
     def give_back(self, lease: Lease) -> None:
         """Let go of a lease, and store what waits in the same step."""

@@ -4,6 +4,7 @@ It lives in Redis beside the stamps, and is raised in the same scripts that give
 was made has gone by, it may be too low, and is not believed.
 """
 
+from functools import lru_cache
 from typing import Final
 
 import msgspec
@@ -27,6 +28,7 @@ class Needed(msgspec.Struct, frozen=True):
     held: bool
 
 
+@lru_cache(maxsize=16)
 def newest_of(value: bytes | None, fence: bytes | None) -> Position | None:
     """The newest position under a fence, None when it is not known for certain."""
     if value is None or fence is None:

@@ -1,11 +1,13 @@
 """What a reader finds in the cache, and the right to store what it then reads: the stamps from before."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import copy
-from typing import Final, Generic, TypeVar
+from functools import lru_cache
+from typing import Final, Generic, NamedTuple, TypeVar
 
 import msgspec
 
+from cache.policy import Policy, encode
 from cache.progress import Needed
 from telemetry.counters import count
 
@@ -16,6 +18,20 @@ HELD: Final = b"!"
 
 decode_entry: Final = msgspec.msgpack.Decoder(tuple[bytes, list[bytes], msgspec.Raw, msgspec.Raw]).decode
 """(fence, stamps, bytes of the value, bytes of the key) of an entry."""
+
+
+class Asked(NamedTuple):
+    """What a look asks Redis for; `stamps` are those of the names that must not be found missing."""
+
+    names: list[str]
+    stamps: list[str]
+
+
+class Seen(NamedTuple):
+    """What a look has found under its names, all in one moment, and where: good for whoever began before it."""
+
+    run_id: str
+    values: Mapping[str, bytes | None]
 
 
 class Ticket:
@@ -46,10 +62,10 @@ class Reading(Generic[K, V]):
     `early` are hits that should be made anew, since their life is about to end; `bypass` is why nothing was looked at,
     `held` how many misses must not be stored because a write of them is under way.
     `needed` is what a replica must have to be asked for the misses, None when that is not known for certain.
-    With a ticket there are the name and the tags of each key's entry.
+    With a ticket there are the name and the tags of each key's entry, and what was asked for to find them.
     """
 
-    __slots__ = ("bypass", "early", "held", "hits", "misses", "names", "needed", "tags", "ticket")
+    __slots__ = ("asked", "bypass", "early", "held", "hits", "misses", "names", "needed", "tags", "ticket")
 
     def __init__(
         self, hits: dict[K, V | None], misses: list[K], ticket: Ticket | None, needed: Needed | None = None
@@ -63,6 +79,7 @@ class Reading(Generic[K, V]):
         self.held = 0
         self.names: Mapping[K, str] = {}
         self.tags: Mapping[K, tuple[str, ...]] = {}
+        self.asked: Asked | None = None
 
     def note_unusable(self) -> None:
         """Count the misses that must not be stored, and why."""
@@ -79,6 +96,20 @@ class Reading(Generic[K, V]):
         found = [(self.bypass, len(self.misses)), ("held", self.held)]
         return [(reason, number) for reason, number in found if reason and number]
 
+    def entries(self, values: Mapping[K, V | None]) -> dict[str, bytes]:
+        """Those of the values that may be stored, as entries by name; many keys rest on the same stamps."""
+        ticket, found = self.ticket, dict[str, bytes]()
+        if ticket is None:
+            return found
+        stamps_by_tags: dict[tuple[str, ...], list[bytes] | None] = {}
+        for key, value in values.items():
+            tags = self.tags[key]
+            if tags not in stamps_by_tags:
+                stamps_by_tags[tags] = ticket.stamps_of(tags)
+            if (stamps := stamps_by_tags[tags]) is not None:
+                found[self.names[key]] = encode((ticket.fence, stamps, value, key))
+        return found
+
     def only(self, misses: list[K]) -> "Reading[K, V]":
         """The same reading with no hits and fewer misses."""
         found = copy(self)
@@ -91,6 +122,12 @@ def dependencies(tags: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*tags, *[tag.partition(".")[0] for tag in tags]]))
 
 
+@lru_cache(maxsize=20_000)
+def dependencies_of(tags: Callable[[K], tuple[str, ...]], key: K) -> tuple[str, ...]:
+    """The same of a key; `tags` gives those of keys. What a worker reads it reads again, as a rule."""
+    return dependencies(tags(key))
+
+
 def payload(entry: bytes | None, fence: bytes, now: list[bytes | None]) -> bytes | None:
     """The bytes of an entry's value while fence and stamps are those that it was stored with, and none is held."""
     if entry is None:
@@ -99,3 +136,23 @@ def payload(entry: bytes | None, fence: bytes, now: list[bytes | None]) -> bytes
     if stored_fence != fence or stored != now or any(HELD in stamp for stamp in stored):
         return None
     return bytes(value)
+
+
+def hits_in(
+    policy: Policy[K, V],
+    entries: Iterable[tuple[K, bytes | None]],
+    ticket: Ticket,
+    tags: Mapping[K, Sequence[str]],
+) -> dict[K, V | None]:
+    """The values of those entries that are right."""
+    found: dict[K, V | None] = {}
+    for key, entry in entries:
+        if entry is None:
+            continue
+        try:
+            value = payload(entry, ticket.fence, [ticket.stamps[tag] for tag in tags[key]])
+            if value is not None:
+                found[key] = policy.decode(value)
+        except ValueError:  # a MsgspecError, or a UnicodeDecodeError
+            count("cache_undecodable", policy.namespace)
+    return found

@@ -11,7 +11,7 @@ it is a miss and a counter.
 
 import asyncio
 import secrets
-from collections.abc import Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from contextvars import Context
 from datetime import timedelta
@@ -20,13 +20,13 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 from cache.breaker import BreakerOpen
 from cache.fence import Fence, is_ours
-from cache.filling import Filling
+from cache.filling import Filling, jittered_ms
 from cache.flights import Flights
 from cache.leases import Lease, Leases
-from cache.policy import Policy, encode
+from cache.policy import Policy
 from cache.progress import LastFence, Needed, as_arguments, newest_of
-from cache.reading import HELD, Reading, Ticket, dependencies, payload
-from cache.server import CacheUnreachable, Server
+from cache.reading import Asked, Reading, Seen, Ticket, dependencies_of, hits_in
+from cache.server import Answer, CacheUnreachable, Server
 from cache.tick import STAMP_LIFE, TickReader
 from domain.consistency import Position
 from telemetry.counters import count
@@ -67,6 +67,7 @@ class SecondLevelCache:
         self.entry_prefix = f"{prefix}:e:"
         self._mark = f"{prefix}:a:"
         self._tick = TickReader(server, self.fence_name) if server else None
+        self._soon: list[Callable[[], None]] = []
         self._later: set[asyncio.Task[None]] = set()
         self._filling = Filling(server, self.later) if server else None
         self.flights = Flights()
@@ -75,33 +76,33 @@ class SecondLevelCache:
 
     # ------------------------------------------------------------------------------------------------------- reading
 
-    async def read(self, policy: Policy[K, V], keys: Sequence[K]) -> Reading[K, V]:
-        """Look keys up; misses come with a ticket, with which what the database says may be stored."""
+    async def read(self, policy: Policy[K, V], keys: Sequence[K], seen: Seen | None = None) -> Reading[K, V]:
+        """Look keys up; misses come with a ticket, with which what the database says may be stored.
+
+        What the request has `seen` by an earlier look is not asked for again.
+        """
         if self._tick is None or self.server is None:
             return self._nothing(keys, "off")
-        tags = {key: dependencies(policy.tags(key)) for key in keys}
+        tags = {key: dependencies_of(policy.tags, key) for key in keys}
         entry_names = {key: policy.entry_name(key) for key in keys}
         wanted = list(dict.fromkeys([tag for of_key in tags.values() for tag in of_key]))
-        stamp_names = [self.stamp_prefix + tag for tag in wanted]
-        names = [self.fence_name, self.newest_name, *stamp_names]
-        names += [self.entry_prefix + name for name in entry_names.values()]
-        if policy.renews_early:
-            names += [self._mark + name for name in entry_names.values()]
+        asked = self._asked(wanted, entry_names.values(), marked=policy.renews_early)
         try:
-            run_id, values = await self._tick.read(names, stamp_names)
+            run_id, values = _already(seen, asked.names) or await self._tick.read(*asked)
         except CacheUnreachable as error:
             return self._nothing(keys, "breaker" if isinstance(error.__cause__, BreakerOpen) else "unreachable")
         fence, entries = values[0], values[2 + len(wanted) :]
         stamps = dict(zip(wanted, values[2:], strict=False))
+        ticket = Ticket(fence or b"", stamps)
         if fence is None or not is_ours(fence, run_id, policy.declaration):
-            return self._nothing(keys, "fenced", self._needed(run_id, values[1], self._last_fence, stamps))
-        self._last_fence = seen = LastFence(fence)
-        hits = self._hits(policy, zip(keys, entries, strict=False), fence, stamps, tags)
+            return self._nothing(keys, "fenced", self._needed(run_id, values[1], self._last_fence, ticket.held))
+        self._last_fence = last = LastFence(fence)
+        hits = hits_in(policy, zip(keys, entries, strict=False), ticket, tags)
         misses = [key for key in keys if key not in hits]
         count("cache_hits", policy.namespace, len(hits))
         count("cache_misses", policy.namespace, len(misses))
-        reading = Reading(hits, misses, Ticket(fence, stamps), self._needed(run_id, values[1], seen, stamps))
-        reading.names, reading.tags = entry_names, tags
+        reading = Reading(hits, misses, ticket, self._needed(run_id, values[1], last, ticket.held))
+        reading.names, reading.tags, reading.asked = entry_names, tags, asked
         reading.note_unusable()
         if policy.renews_early:
             reading.early = [
@@ -109,41 +110,33 @@ class SecondLevelCache:
             ]
         return reading
 
-    @staticmethod
-    def _hits(
-        policy: Policy[K, V],
-        entries: Iterable[tuple[K, bytes | None]],
-        fence: bytes,
-        stamps: Mapping[str, bytes | None],
-        tags: Mapping[K, Sequence[str]],
-    ) -> dict[K, V | None]:
-        found: dict[K, V | None] = {}
-        for key, entry in entries:
-            if entry is None:
-                continue
-            try:
-                value = payload(entry, fence, [stamps[tag] for tag in tags[key]])
-                if value is not None:
-                    found[key] = policy.decode(value)
-            except ValueError:  # a MsgspecError, or a UnicodeDecodeError
-                count("cache_undecodable", policy.namespace)
-        return found
+    def asked(self, policy: Policy[K, V], key: K) -> Asked:
+        """What looking a key up asks for."""
+        tags = dependencies_of(policy.tags, key)
+        return self._asked(tags, [policy.entry_name(key)], marked=policy.renews_early)
+
+    def _asked(self, tags: Sequence[str], entries: Collection[str], *, marked: bool) -> Asked:
+        stamps = [self.stamp_prefix + tag for tag in tags]
+        names = [self.fence_name, self.newest_name, *stamps, *map(self.entry_name, entries)]
+        if marked:
+            names += [self._mark + name for name in entries]
+        return Asked(names, stamps)
 
     def foundation(self, fence: bytes, stamps: Mapping[str, bytes]) -> Foundation:
         """The fence and these stamps, to be asked again and again whether they still stand."""
         names = [self.fence_name, *(self.stamp_prefix + tag for tag in stamps)]
         return Foundation(names, [fence, *stamps.values()], fence.partition(b".")[0].decode())
 
-    async def stands(self, foundation: Foundation) -> bool:
+    async def stands(self, foundation: Foundation, seen: Seen | None = None) -> bool:
         """Whether the fence and every one of the stamps is as it was: then what rests on them is as it was."""
-        return await self.standing(foundation) == len(foundation.values)
+        return await self.standing(foundation, seen) == len(foundation.values)
 
-    async def standing(self, foundation: Foundation) -> int:
+    async def standing(self, foundation: Foundation, seen: Seen | None = None) -> int:
         """How much of it is as it was, from its beginning on; what rests on so much is as it was."""
         if self._tick is None:
             return 0
         try:
-            run_id, values = await self._tick.read(foundation.names)
+            run_id, values = _already(seen, foundation.names) or await self._tick.read(foundation.names)
         except CacheUnreachable:
             return 0
         if run_id != foundation.run_id:
@@ -156,13 +149,28 @@ class SecondLevelCache:
         """The same of stamps that are asked about once."""
         return await self.stands(self.foundation(fence, stamps))
 
-    async def as_stored(self, names: Sequence[str]) -> list[bytes | None]:
+    async def look(self, asked: Asked) -> Seen | None:
+        """Find what will be asked for before it is; None when Redis cannot be reached."""
+        if self._tick is None:
+            return None
+        try:
+            run_id, values = await self._tick.read(*asked)
+        except CacheUnreachable:
+            return None
+        return Seen(run_id, dict(zip(asked.names, values, strict=True)))
+
+    def entry_name(self, name: str) -> str:
+        """What an entry is called in Redis."""
+        return self.entry_prefix + name
+
+    async def as_stored(self, names: Sequence[str], seen: Seen | None = None) -> list[bytes | None]:
         """Entries of no lookup as they stand, unchecked; nothing of all when Redis cannot be reached."""
         nothing: list[bytes | None] = [None] * len(names)
         if self._tick is None:
             return nothing
         try:
-            return list((await self._tick.read([self.entry_prefix + name for name in names])).value)
+            full = list(map(self.entry_name, names))
+            return list((_already(seen, full) or await self._tick.read(full)).value)
         except CacheUnreachable:
             return nothing
 
@@ -174,7 +182,7 @@ class SecondLevelCache:
             run_id, (fence, newest) = await self._tick.read([self.fence_name, self.newest_name])
         except CacheUnreachable:
             return None
-        needed = self._needed(run_id, newest, LastFence(fence) if fence else self._last_fence, {})
+        needed = self._needed(run_id, newest, LastFence(fence) if fence else self._last_fence, ())
         return needed.position if needed else None
 
     async def confirms(self, ticket: Ticket, tags: Sequence[str], replayed: Position) -> bool:
@@ -190,21 +198,19 @@ class SecondLevelCache:
         except CacheUnreachable:
             return False
         stamps = dict(zip(tags, now, strict=True))
-        needed = self._needed(run_id, value, LastFence(fence) if fence else None, stamps)
+        needed = self._needed(run_id, value, LastFence(fence) if fence else None, Ticket(b"", stamps).held)
         if fence != ticket.fence or needed is None or needed.held:
             return False
         same = all(stamp is not None and ticket.stamps[tag] == stamp for tag, stamp in stamps.items())
         return same and replayed.server == needed.position.server and replayed.lsn >= needed.position.lsn
 
-    def _needed(
-        self, run_id: str, newest: bytes | None, fence: LastFence | None, stamps: Mapping[str, bytes | None]
-    ) -> Needed | None:
+    @staticmethod
+    def _needed(run_id: str, newest: bytes | None, fence: LastFence | None, held: Collection[str]) -> Needed | None:
         """After the fence has lapsed what was newest under it is still true of the Redis that it lived on."""
         position = newest_of(newest, fence.value) if fence else None
         if position is None or fence is None or not fence.value.startswith(f"{run_id}.".encode()):
             return None
-        held = any(stamp is not None and HELD in stamp for stamp in stamps.values())
-        return Needed(position, held or fence.suspended)
+        return Needed(position, bool(held) or fence.suspended)
 
     def _nothing(self, keys: Sequence[K], reason: str, needed: Needed | None = None) -> Reading[K, V]:
         count("cache_bypasses", reason, len(keys))
@@ -237,25 +243,33 @@ class SecondLevelCache:
 
         `cost` is how long it took to load: the dearer, the earlier it is made anew.
         """
-        ticket, filling = reading.ticket, self._filling
+        filling = self._filling
         if filling is None:
             return
-        life_ms = _ms(self._life_by_kind.get(policy.kind, ENTRY_LIFE))
-        for key, value in values.items() if ticket else ():
-            stamps = ticket.stamps_of(reading.tags[key]) if ticket else None
-            if ticket is not None and stamps is not None:
-                name = reading.names[key]
-                entry = encode((ticket.fence, stamps, value, key))
-                mark = self._mark + name if policy.renews_early else ""
-                filling.add(policy.namespace, self.entry_prefix + name, entry, life_ms, mark, cost)
+        if reading.ticket is not None and values:
+            life_ms = jittered_ms(_ms(self._life_by_kind.get(policy.kind, ENTRY_LIFE)))
+            entries = reading.entries(values)
+            filling.add(policy.namespace, {self.entry_prefix + name: entry for name, entry in entries.items()}, life_ms)
+            if policy.renews_early:
+                filling.mark([self._mark + name for name in entries], life_ms, cost)
         filling.give_back(lease)
         filling.leave()
 
     def store_soon(self, namespace: str, name: str, entry: bytes, life: timedelta) -> None:
         """Store an entry that was made of what lookups have loaded, together with what waits of that."""
         if self._filling is not None:
-            self._filling.add(namespace, self.entry_prefix + name, entry, _ms(life), "", timedelta())
+            self._filling.add(namespace, {self.entry_prefix + name: entry}, jittered_ms(_ms(life)))
             asyncio.get_running_loop().call_soon(self._filling.leave_now)
+
+    def soon(self, work: Callable[[], None]) -> None:
+        """Make something to store off the reply path."""
+        self._soon.append(work)
+        asyncio.get_running_loop().call_soon(self._do)
+
+    def _do(self) -> None:
+        work, self._soon = self._soon, []
+        for one in work:
+            one()
 
     def later(self, work: Coroutine[Any, Any, None]) -> None:
         """Do something off the reply path that storing belongs to; of no request, also where statements are counted."""
@@ -266,6 +280,7 @@ class SecondLevelCache:
     async def settle(self) -> None:
         """Wait until everything that was to be stored is stored."""
         while True:
+            self._do()
             if self._filling is not None:
                 self._filling.leave_now()
             if not self._later:
@@ -351,6 +366,16 @@ class SecondLevelCache:
         await self.settle()
         if self.server is not None:
             await self.server.close()
+
+
+def _already(seen: Seen | None, names: Sequence[str]) -> Answer | None:
+    """The values of all names, if every one of them was asked for."""
+    if seen is None:
+        return None
+    try:
+        return Answer(seen.run_id, list(map(seen.values.__getitem__, names)))
+    except KeyError:
+        return None
 
 
 def _ms(life: timedelta) -> int:

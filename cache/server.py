@@ -135,19 +135,17 @@ class Server:
         if wire is None:
             async with patient(self._timeout_s):
                 wire = await self._wires.lend()
-                value = await self._said(wire, command)
+                try:
+                    value = await wire.ask(*command)
+                finally:
+                    self._wires.give_back(wire)
         else:
             patience = Patience(self._timeout_s, wire.give_up)
             try:
-                value = await self._said(wire, command)
+                value = await wire.ask(*command)
             finally:
                 patience.end()
+                self._wires.give_back(wire)
         if isinstance(value, Exception) and not isinstance(value, ResponseError):
             raise value
         return Answer(wire.run_id, value)
-
-    async def _said(self, wire: Wire, command: Sequence[Any]) -> Any:
-        try:
-            return await wire.ask(*command)
-        finally:
-            self._wires.give_back(wire)

@@ -15,6 +15,7 @@ from telemetry.round_trips import RoundTrip
 MOST_NAMES: Final = 2_000
 MOST_UNDER_WAY: Final = 4
 STAMP_LIFE: Final = timedelta(hours=24)
+STAMP_LIFE_MS: Final = round(STAMP_LIFE.total_seconds() * 1000)
 
 
 class _Flight:
@@ -37,8 +38,7 @@ class _Flight:
         """
         if id(names) not in self._lists:
             self._lists[id(names)] = names
-            for name in names:
-                self.names[name] = None
+            self.names.update(dict.fromkeys(names))
             self._stamps.update(dict.fromkeys(stamps))
         own: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append(own)
@@ -48,10 +48,8 @@ class _Flight:
         """Ask for the names; stamps that somebody must not find missing are made in the same step."""
         if not self._stamps:
             return await server.mget(list(self.names))
-        stamps = self._stamps
-        others = [name for name in self.names if name not in stamps and name != fence]
-        self.names = dict.fromkeys([fence, *stamps, *others])
-        arguments = [len(stamps), f"r{secrets.token_hex(8)}-", round(STAMP_LIFE.total_seconds() * 1000)]
+        self.names = dict.fromkeys([fence, *self._stamps, *self.names])
+        arguments = [len(self._stamps), f"r{secrets.token_hex(8)}-", STAMP_LIFE_MS]
         return await server.script("look", list(self.names), arguments)
 
     def land(self, outcome: Answer | CacheUnreachable) -> None:
@@ -71,8 +69,8 @@ class _Flight:
         """What was found under a list of names that was aboard."""
         found = self._answers.get(id(names))
         if found is None:
-            values = self._values
-            found = self._answers[id(names)] = Answer(self._run_id, [values[name] for name in names])
+            values = list(map(self._values.__getitem__, names))
+            found = self._answers[id(names)] = Answer(self._run_id, values)
         return found
 
 

@@ -19,7 +19,7 @@ import domain
 from cache.dependencies import Dependencies
 from cache.policy import Policy
 from cache.progress import Needed
-from cache.reading import Reading, Ticket, dependencies
+from cache.reading import Asked, Reading, Seen, Ticket, dependencies
 from cache.second_level import SecondLevelCache
 from db.connection import ReadConnection
 from db.database import Database
@@ -105,6 +105,10 @@ class Loaders:
         self._own: ReadConnection | None = None
         self.dependencies = Dependencies()
         """What everything that was looked up so far rests on."""
+        self.seen: Seen | None = None
+        """What was asked of Redis for the request before it was known to be needed."""
+        self.asked: list[Asked] = []
+        """What everything that was looked up so far was looked for under."""
         self.written: Position | None = None
         """Where the database was once the request's own change had been committed."""
 
@@ -132,6 +136,7 @@ class Loaders:
     def clear(self) -> None:
         """Forget everything: the request itself changed the database."""
         self._made.clear()
+        self.seen = None
 
     def inside(self, connection: ReadConnection | None) -> None:
         """While the request's own transaction is open, look things up in it, past the cache both ways."""
@@ -156,11 +161,13 @@ class Loaders:
                 count("cache_bypasses", "writing", len(keys))
                 record_bypass(batch.policy.namespace, "writing", len(keys))
             return await fetched(self._own, wanted)
-        readings = {batch: self._cache.read(batch.policy, keys) for batch, keys in wanted.items()}
+        readings = {batch: self._cache.read(batch.policy, keys, self.seen) for batch, keys in wanted.items()}
         found: Found = {}
         missing: dict[Batch[Any, Any], Reading[Any, Any]] = {}
         for batch, reading in zip(readings, await together(readings.values()), strict=True):
             self.dependencies.add(reading.ticket)
+            if reading.asked is not None:
+                self.asked.append(reading.asked)
             record_batch(batch.policy.namespace, len(wanted[batch]), len(reading.hits))
             tally("rollcall.batch.hits", len(reading.hits))
             for reason, number in reading.bypasses():

@@ -4,6 +4,7 @@ from typing import Protocol
 
 import msgspec
 
+from cache.reading import Seen
 from domain.errors import Unauthenticated
 
 
@@ -23,8 +24,8 @@ class Accounts(Protocol):
     async def by_email(self, email: str) -> Account | None:
         """The account of an address, whatever its case."""
 
-    async def by_id(self, user_id: int) -> Account | None:
-        """The account of a user."""
+    async def by_id(self, user_id: int, seen: Seen | None = None) -> Account | None:
+        """The account of a user; `seen` is what the request has looked for in the cache already."""
 
     async def by_subject(self, issuer: str, subject: str, email: str | None) -> Account | None:
         """The account that a foreign issuer's subject is tied to; the email is given only if the issuer verified it."""

@@ -3,13 +3,12 @@
 import hashlib
 import zlib
 from datetime import datetime
+from functools import lru_cache
 from typing import Final
 
 import msgspec
 
 from cache.reading import decode_entry
-from domain.permission import Viewer
-from resolvers.consulted import facts_of
 from web.answer_version import answer_version
 from web.answers import Answer
 from web.graphql_request import GraphQLRequest
@@ -49,11 +48,8 @@ class AnswerName(msgspec.Struct, frozen=True):
     facts: tuple[str, ...]
     key: bytes
     """The operation with the facts and their values."""
-
-    @property
-    def entry(self) -> str:
-        """What its entry is called in Redis."""
-        return f"{prefix()}{hashlib.blake2b(self.key, digest_size=16).hexdigest()}"
+    entry: str
+    """What its entry is called in Redis."""
 
 
 def prefix() -> str:
@@ -61,9 +57,15 @@ def prefix() -> str:
     return f"{NAMESPACE}@{answer_version()}:"
 
 
-def answer_name(operation: bytes, facts: tuple[str, ...], viewer: Viewer) -> AnswerName:
-    """The name of what an execution for the viewer gives that looks at these facts only."""
-    return AnswerName(operation, facts, _encode((operation, facts, facts_of(viewer, facts))))
+def answer_name(operation: bytes, facts: tuple[str, ...], values: tuple[object, ...] | None) -> AnswerName:
+    """The name of what an execution gives that looks at these facts only, for a viewer in whom they are `values`."""
+    return _named(prefix(), operation, facts, values)
+
+
+@lru_cache(maxsize=4096)
+def _named(beginning: str, operation: bytes, facts: tuple[str, ...], values: tuple[object, ...] | None) -> AnswerName:
+    key = _encode((operation, facts, values))
+    return AnswerName(operation, facts, key, f"{beginning}{hashlib.blake2b(key, digest_size=16).hexdigest()}")
 
 
 def entry_of(kept: KeptAnswer, name: AnswerName, request: GraphQLRequest, since: datetime) -> bytes:

@@ -7,6 +7,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from cache.reading import Seen
 from domain.errors import Unauthenticated, Unavailable
 from telemetry.clock import utc_now
 from web.accounts import Account, Accounts, admitted
@@ -36,8 +37,11 @@ class Authenticator:
         self._issuers = issuers
         self._clock = clock
 
-    async def authenticate(self, authorization_header: str | None) -> Account | None:
-        """The account, None without a header; raises Unauthenticated when the token is no longer or was never good."""
+    async def authenticate(self, authorization_header: str | None, seen: Seen | None = None) -> Account | None:
+        """The account, None without a header; raises Unauthenticated when the token is no longer or was never good.
+
+        `seen` is what the request has looked for in the cache already.
+        """
         if authorization_header is None:
             return None
         scheme, _, token = authorization_header.strip().partition(" ")
@@ -47,7 +51,7 @@ class Authenticator:
         if self._issuers and (account := await self._foreign(token, self._issuers)):
             return account
         claims = self._tokens.verify_access(token, self._clock())
-        return admitted(await self._accounts.by_id(claims.user_id), claims.token_epoch)
+        return admitted(await self._accounts.by_id(claims.user_id, seen), claims.token_epoch)
 
     def own_claims(self, authorization_header: str | None) -> TokenClaims | None:
         """What a good token of ours says, without asking whether its user is still active and its epoch the user's.

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from cache.reading import Seen
 from domain.consistency import Mark
 from resolvers.context import Context
 from telemetry.recording import recording
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from starlette.datastructures import Headers
 
 CACHE_NAME: Final = "rollcall"
-MakeContext = Callable[[], Awaitable[object]]
+MakeContext = Callable[[Seen | None], Awaitable[object]]
 Execute = Callable[[object], Awaitable[Answer]]
 
 
@@ -73,7 +74,8 @@ class CachedExecution:
         """A kept answer that is still right, without anything else being looked up."""
         operation = prepared.key
         if is_wanted(headers):
-            return Asked(operation, headers, method, prepared, media_type, "miss", True, execution)
+            user_id = self._user_id(headers)
+            return Asked(operation, headers, method, prepared, media_type, "miss", True, execution, user_id)
         user_id, found = await self._at_once(operation, headers)
         if isinstance(found, KeptAnswer):
             self._shadow.consider(found, user_id, prepared, execution, media_type)
@@ -83,11 +85,9 @@ class CachedExecution:
 
     async def answer(self, asked: Asked, make_context: MakeContext, execute: Execute) -> Answer:
         """What is kept for others of the viewer's class, or what `execute` gives, which is then kept if it may be."""
-        with (
-            recording() if asked.explains else nullcontext() as made,
-            self._shared.looking(asked.prepared, asked.user_id) as look,
-        ):
-            context = await make_context()
+        with recording() if asked.explains else nullcontext() as made:
+            look = await self._shared.look(asked.prepared, asked.user_id)
+            context = await make_context(look.seen)
             outcome = await self._outcome(asked, look, context, execute)
         if outcome.kept is not None and isinstance(context, Context) and context.viewer is not None:
             self._note(asked.operation, context.viewer.user_id, asked.prepared, asked.media_type)
@@ -121,6 +121,10 @@ class CachedExecution:
         if claims is None:
             return None, "miss"
         return claims.user_id, await self._responses.fresh(operation, claims.user_id, claims.token_epoch)
+
+    def _user_id(self, headers: "Headers") -> int | None:
+        claims = self._authenticator.own_claims(headers.get("authorization"))
+        return claims.user_id if claims else None
 
     async def _outcome(self, asked: Asked, look: Look, context: object, execute: Execute) -> Outcome:
         if not isinstance(context, Context):

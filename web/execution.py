@@ -15,6 +15,7 @@ from graphql import ExecutionResult, GraphQLSchema, OperationType, execute
 from strawberry import Schema
 from strawberry.execution import optimized_is_awaitable
 
+from cache.reading import Seen
 from web.answers import Answer, executed, formatted, refusal
 from web.documents import Document, DocumentCache, Operation
 from web.graphql_request import GraphQLRequest
@@ -33,7 +34,7 @@ IS_AWAITABLE: Any = optimized_is_awaitable  # typed `bool` there, where graphql-
 class RequestFacts(msgspec.Struct, frozen=True):
     """What the context of an operation is made from; `deadline` is in the event loop's time.
 
-    `past_cache`: nothing that the cache knows is new enough.
+    `past_cache`: nothing that the cache knows is new enough. `seen`: what has been looked for in the cache already.
     """
 
     headers: "Headers"
@@ -43,6 +44,7 @@ class RequestFacts(msgspec.Struct, frozen=True):
     operation_name: str | None
     operation_type: OperationType
     past_cache: bool = False
+    seen: Seen | None = None
 
 
 ContextFactory = Callable[[RequestFacts], Awaitable[object]]

@@ -6,10 +6,12 @@ What an operation means is web/execution.py's business; this module only knows H
 import asyncio
 from datetime import timedelta
 
+import msgspec
 import structlog
 from graphql import OperationType
 from starlette.types import Receive, Scope, Send
 
+from cache.reading import Seen
 from domain.errors import ClientError, Unavailable, UserProblem
 from resolvers.context import Context
 from telemetry.executions import executing
@@ -147,12 +149,12 @@ class GraphQLEndpoint:
             with executing(current_operation.get()):
                 return await self._execution.run(prepared, context, exchange.media_type, exchange.record.request_id)
 
-        async def make_context() -> object:
-            return await self._context_factory(facts)
+        async def make_context(seen: Seen | None) -> object:
+            return await self._context_factory(msgspec.structs.replace(facts, seen=seen))
 
         if self._cached and asked:
             return await self._cached.answer(asked, make_context, execute)
-        context = await make_context()
+        context = await self._context_factory(facts)
         answer = with_token(await execute(context), context)
         if is_wanted(exchange.headers) and isinstance(context, Context) and may_see(context):
             return with_touched(answer, context)

@@ -129,11 +129,12 @@ class Resources:
     async def context(self, facts: RequestFacts) -> Context:
         """The context of one operation; raises Unauthenticated when a token is given that is not good."""
         authenticator = self._authenticator_past_cache if facts.past_cache else self._authenticator
-        account = await authenticator.authenticate(facts.headers.get("authorization"))
+        account = await authenticator.authenticate(facts.headers.get("authorization"), facts.seen)
         viewer = self._viewer(account) if isinstance(account, ViewerAccount) else None
         note_viewer(class_of(viewer))
         cache = self._no_cache if facts.past_cache else self.cache
         loaders = Loaders(self.database, cache, self.shadow.consider)
+        loaders.seen = facts.seen
         return Context(
             self.database, self.cache, viewer, loaders=loaders, request_id=facts.request_id, clock=self._clock
         )

@@ -15,6 +15,7 @@ from typing import Final, Literal
 import msgspec
 
 from cache.dependencies import Dependencies
+from cache.reading import Seen
 from cache.second_level import Foundation, SecondLevelCache
 from domain.consistency import Position
 from domain.permission import Viewer
@@ -106,10 +107,10 @@ class ResponseCache:
         """Which facts about a viewer the operation is known to look at."""
         return self._facts_by_operation.get(operation, ())
 
-    def answer_key(self, operation: bytes, user_id: int) -> AnswerKey | None:
+    def answer_key(self, operation: bytes, user_id: int | None) -> AnswerKey | None:
         """What all viewers have in common who share the answer with this one; None while that is not known."""
         facts, known = self._facts_by_operation.get(operation), self.known(user_id)
-        return None if facts is None or known is None else (operation, facts, facts_of(known.viewer, facts))
+        return None if facts is None or known is None else (operation, facts, known.values_of(facts))
 
     async def fresh(self, operation: bytes, user_id: int | None, token_epoch: int | None = None) -> KeptAnswer | Miss:
         """The kept answer for this viewer, if nothing that it and the viewer's rights rest on has changed.
@@ -205,16 +206,23 @@ class ResponseCache:
         count("responses", "stored")
         return kept, "stored"
 
-    async def admits(self, operation: bytes, consulted: Iterable[str], kept: KeptAnswer, known: KnownViewer) -> bool:
+    async def admits(
+        self,
+        operation: bytes,
+        consulted: Iterable[str],
+        kept: KeptAnswer,
+        known: KnownViewer,
+        seen: Seen | None = None,
+    ) -> bool:
         """Keep an answer of another worker as if it had been made here, if everything that a hit rests on stands.
 
         Making it looked at the facts `consulted` only, and they were what they are of the known viewer, who has just
-        been looked up.
+        been looked up. What was `seen` in the moment in which the answer was found is not asked for again.
         """
         if self._is_over(kept.valid_until) or not self._admits(known, None):
             return False
         foundation = self._foundation(kept, known)
-        if foundation is None or not await self._cache.stands(foundation):
+        if foundation is None or not await self._cache.stands(foundation, seen):
             return False
         facts = self._learned(operation, set(consulted))
         if not self._is_large(kept):

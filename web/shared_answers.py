@@ -5,18 +5,22 @@ takes the same path. It is used only after the look at stamps and rights that ev
 docs/explain/response-cache.md says why that is safe.
 """
 
-import asyncio
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final
 
+from cache.reading import Asked, Seen
 from cache.second_level import SecondLevelCache
+from domain.ids import UserId
+from loaders.users import viewer_by_user
+from resolvers.consulted import facts_of
 from resolvers.context import Context
 from telemetry.counters import count
 from web.answer_entries import NAMESPACE, AnswerName, answer_name, entry_of, kept_from
 from web.answer_version import answer_version
 from web.execution import PreparedOperation
+from web.foresight import NOTHING, Foresight
 from web.known_paths import KnownPaths, hint_of
 from web.response_cache import KeptAnswer, KnownViewer, ResponseCache
 
@@ -24,20 +28,16 @@ LIFE: Final = timedelta(minutes=10)
 SHORTEST_LIFE: Final = timedelta(milliseconds=100)
 LARGEST_BYTES: Final = 1_000_000
 """Of an entry: a larger one would hold up everything that is read in the same tick."""
-TURNS: Final = 2
-"""Of the event loop until a lookup reaches Redis: what is asked for then leaves in the same MGET."""
-
-Stored = Mapping[str, bytes | None]
 
 
 class Look:
-    """What is being asked of Redis about a query, while its viewer is looked up."""
+    """A query, and what of all that will be asked of Redis about it was `seen` at once."""
 
-    def __init__(self, prepared: PreparedOperation, reading: asyncio.Task[Stored] | None) -> None:
+    def __init__(self, prepared: PreparedOperation) -> None:
         self.operation = prepared.key
         self.request = prepared.request
         self.hint = hint_of(prepared)
-        self.reading = reading
+        self.seen: Seen | None = None
 
 
 class SharedAnswers:
@@ -48,21 +48,21 @@ class SharedAnswers:
         self._responses = responses
         self._clock = clock
         self._paths = KnownPaths(cache)
+        self._foresight = Foresight()
         self._is_on = cache.server is not None and responses.keeps
         if self._is_on:
             answer_version()  # reads every module: not while a request waits
 
-    @contextmanager
-    def looking(self, prepared: PreparedOperation, user_id: int | None) -> Iterator[Look]:
-        """Ask for what is known to be needed, in the same tick as what follows."""
-        look = Look(prepared, None)
-        if self._is_on and (names := self._names_at_once(look, user_id)):
-            look.reading = asyncio.get_running_loop().create_task(self._read_early(names))
-        try:
-            yield look
-        finally:
-            if look.reading is not None:
-                look.reading.cancel()
+    async def look(self, prepared: PreparedOperation, user_id: int | None) -> Look:
+        """Ask at once for what is known to be needed: the viewer, the answer, and what making it asked for lately."""
+        look = Look(prepared)
+        if self._is_on:
+            names = [*map(self._cache.entry_name, self._names_at_once(look, user_id))]
+            viewer = self._cache.asked(viewer_by_user.policy, UserId(user_id)) if user_id else NOTHING
+            foreseen = self._foresight.of(self._responses.answer_key(look.operation, user_id))
+            asked = Asked([*viewer.names, *names, *foreseen.names], [*viewer.stamps, *foreseen.stamps])
+            look.seen = await self._cache.look(asked) if asked.names else None
+        return look
 
     def _names_at_once(self, look: Look, user_id: int | None) -> list[str]:
         if self._paths.of(look.hint) is None:
@@ -75,22 +75,22 @@ class SharedAnswers:
         known = self._responses.known(user_id)
         if not self._is_on or known is None:
             return None
-        stored = dict(await look.reading) if look.reading else {}
         if self._paths.of(look.hint) is None:
-            self._paths.learn_from(look.hint, stored.get(look.hint))
+            self._paths.learn_from(look.hint, (await self._stored([look.hint], look))[0])
         names = self._names(look, known)
-        if missing := [name.entry for name in names if name.entry not in stored]:
-            stored |= await self._read(missing)
-        for name in names:
-            kept = self._taken(name, stored[name.entry])
-            if kept is not None and await self._responses.admits(look.operation, name.facts, kept, known):
+        for name, entry in zip(names, await self._stored([name.entry for name in names], look), strict=True):
+            kept = self._taken(name, entry)
+            if kept is not None and await self._admits(look, name, kept, known):
                 count("shared_answers", "hit")
                 return kept
         count("shared_answers", "miss")
         return None
 
+    async def _admits(self, look: Look, name: AnswerName, kept: KeptAnswer, known: KnownViewer) -> bool:
+        return await self._responses.admits(look.operation, name.facts, kept, known, look.seen)
+
     def _names(self, look: Look, known: KnownViewer) -> list[AnswerName]:
-        return [answer_name(look.operation, path, known.viewer) for path in self._paths.of(look.hint) or ()]
+        return [answer_name(look.operation, path, known.values_of(path)) for path in self._paths.of(look.hint) or ()]
 
     def _taken(self, name: AnswerName, entry: bytes | None) -> KeptAnswer | None:
         try:
@@ -99,23 +99,20 @@ class SharedAnswers:
             count("cache_undecodable", "answer")
             return None
 
-    async def _read_early(self, names: Sequence[str]) -> Stored:
-        for _ in range(TURNS):
-            await asyncio.sleep(0)
-        return await self._read(names)
-
-    async def _read(self, names: Sequence[str]) -> Stored:
-        return dict(zip(names, await self._cache.as_stored(names), strict=True))
+    async def _stored(self, names: Sequence[str], look: Look) -> list[bytes | None]:
+        return await self._cache.as_stored(names, look.seen) if names else []
 
     def store_later(self, look: Look, context: Context, kept: KeptAnswer) -> None:
         """Let the other workers have an answer that was just made; off the reply path."""
         if not self._is_on or context.viewer is None or context.watched is None:
             return
+        if key := self._responses.answer_key(look.operation, context.viewer.user_id):
+            self._foresight.learn(key, context.loaders.asked)
         facts = tuple(sorted(context.watched.consulted))
-        name = answer_name(look.operation, facts, context.viewer)
-        self._cache.later(self._store(look, name, kept, self._clock()))
+        name = answer_name(look.operation, facts, facts_of(context.viewer, facts))
+        self._cache.soon(partial(self._store, look, name, kept, self._clock()))
 
-    async def _store(self, look: Look, name: AnswerName, kept: KeptAnswer, since: datetime) -> None:
+    def _store(self, look: Look, name: AnswerName, kept: KeptAnswer, since: datetime) -> None:
         life = LIFE if kept.valid_until is None else min(LIFE, kept.valid_until - since)
         if life < SHORTEST_LIFE:
             return

@@ -1,5 +1,6 @@
 """Accounts out of the database; who is signed in already comes from the cache, as fresh as everything in it."""
 
+from cache.reading import Seen
 from cache.second_level import SecondLevelCache
 from db import users
 from db.database import Database
@@ -38,9 +39,10 @@ class UserAccounts:
             await self.by_id(found.id)  # so that the first query after it finds it in the cache
         return _account(found)
 
-    async def by_id(self, user_id: int) -> ViewerAccount | None:
-        """The account of a user."""
+    async def by_id(self, user_id: int, seen: Seen | None = None) -> ViewerAccount | None:
+        """The account of a user; `seen` is what the request has looked for in the cache already."""
         loaders = Loaders(self._database, self._read_cache, self._on_hits)
+        loaders.seen = seen
         facts = await loaders.load(viewer_by_user, UserId(user_id))
         if facts is None:
             return None

@@ -102,9 +102,9 @@ class Warming:
         if known is None:
             return "gone"
         self._responses.know(known.viewer, known.token_epoch, known.valid_until, loaders.dependencies)
-        with self._shared.looking(prepared, None) as look:
-            if await self._shared.find(look, asked.user_id):
-                return "warmed"
+        look = await self._shared.look(prepared, asked.user_id)
+        if await self._shared.find(look, asked.user_id):
+            return "warmed"
         context = Context(self._database, self._cache, known.viewer, request_id="warming", clock=self._clock)
         answer = await execution.run(prepared, context, asked.media_type, "warming")
         kept, _ = self._responses.keep(prepared.key, context, answer)

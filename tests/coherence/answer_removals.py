@@ -18,7 +18,7 @@ def without_look() -> None:
     """The stamps of an answer are not looked at when it is taken."""
     whole = ResponseCache.admits
 
-    async def stands(_: object) -> bool:
+    async def stands(*_: object) -> bool:
         return True
 
     async def admits(self: ResponseCache, *given: Any) -> bool:
@@ -34,7 +34,7 @@ def without_look() -> None:
 def without_facts() -> None:
     """Whose answer it is does not matter."""
     whole = SHARED["answer_name"]
-    SHARED["answer_name"] = lambda operation, _, viewer: whole(operation, (), viewer)
+    SHARED["answer_name"] = lambda operation, _, values: whole(operation, (), ())
 
 
 def at(moment: Callable[[datetime, datetime], datetime], *, ends: bool = True) -> Callable[[], None]:

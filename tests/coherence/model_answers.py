@@ -11,7 +11,7 @@ from cache.second_level import SecondLevelCache
 from domain.ids import UserId
 from domain.permission import ViewerFacts, viewer_of
 from tests.kit.small_company import NOW
-from web.answer_entries import NAMESPACE, AnswerName, entry_of, kept_from
+from web.answer_entries import NAMESPACE, AnswerName, answer_name, entry_of, kept_from
 from web.answers import Answer
 from web.graphql_request import GraphQLRequest
 from web.response_cache import KeptAnswer, ResponseCache
@@ -22,7 +22,7 @@ REQUEST: Final = GraphQLRequest("{ told }", None, {})
 
 
 def _name(what: int) -> AnswerName:
-    return AnswerName(OPERATION, (), msgspec.msgpack.encode(what))
+    return answer_name(OPERATION, ("what",), (what,))
 
 
 def put(cache: SecondLevelCache, what: int, fence: bytes, stamps: dict[str, bytes], told: dict[int, int]) -> None:

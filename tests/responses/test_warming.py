@@ -131,7 +131,7 @@ async def test_the_command_fills_an_empty_redis(fresh_service: Service, database
     found = answered(result)
     assert (result.exit_code, found["outcomes"]) == (0, {"warmed": 3}) and found["fills"] > 3
     service.clock.now = utc_now()  # that of the command
-    with round_trips(sql=0, redis=3):
+    with round_trips(sql=0, redis=2):
         assert status(await service.ask(PEOPLE, HR, {"first": 5})) == "hit; detail=shared"
     result = await rollcall_beside("cache", "warm", **{**given, "CACHE_PREFIX": "nobody-drains"})
     assert (result.exit_code, result.stderr) == (1, "the cache is not usable: rollcall cache health says why\n")
