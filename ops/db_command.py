@@ -6,8 +6,6 @@ import typer
 from rich.markup import escape
 
 from db.connection import ReadConnection
-from ops.asked import Question
-from ops.operation_plans import operation_plans
 from ops.slow_queries.command import slow_query
 from ops.terminal import AsJson, console, examples, print_json, run
 from web.settings import Settings
@@ -51,6 +49,9 @@ def explain(
     as_json: AsJson = False,
 ) -> None:
     """The plan of every SQL statement that a query runs, past the caches; nothing is changed."""
+    from ops.asked import Question  # late: only this command executes GraphQL
+    from ops.operation_plans import operation_plans
+
     found = run(lambda settings: operation_plans(settings, Question(operation, user, variables, "--as")))
     if as_json:
         print_json(found)
