@@ -9,6 +9,7 @@ import pytest
 from joserfc.jwk import OKPKey
 from starlette.applications import Starlette
 
+from cache.reading import Seen
 from web.accounts import Account
 from web.auth import Authenticator, auth_routes
 from web.passwords import Passwords, hash_password
@@ -50,7 +51,7 @@ class CompanyAccounts:
     async def by_email(self, email: str) -> Account | None:
         return next((a for a in self.account_by_id.values() if a.email == email.lower()), None)
 
-    async def by_id(self, user_id: int) -> Account | None:
+    async def by_id(self, user_id: int, seen: Seen | None = None) -> Account | None:
         return self.account_by_id.get(user_id)
 
     async def by_subject(self, issuer: str, subject: str, email: str | None) -> Account | None:
