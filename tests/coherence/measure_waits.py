@@ -5,6 +5,7 @@ The service runs in this process, with its drain, over a Valkey of its own; peop
 
 import asyncio
 import logging
+import random
 import statistics
 import time
 from collections.abc import AsyncIterator
@@ -52,6 +53,7 @@ async def seen_after_ms(service: Service, psql: "asyncpg.Connection[asyncpg.Reco
     """From a COMMIT of psql's until everybody is told of it, while the answer before it was a hit."""
     while status(await ask(service)) != "hit":
         pass
+    await asyncio.sleep(random.random() / 4)  # or it would always come just after a drain
     await psql.execute("UPDATE location SET name = $1 WHERE id = 1", name)
     began_s = time.perf_counter()
     while name.encode() not in (await ask(service)).body:
