@@ -33,7 +33,7 @@ from cache.filling import LONGEST_WAIT
 
 SAID_BY_HYPERCORN: Final = ("date", "server", "connection")
 MARKED_DAYS: Final = 7
-AFTERWARDS: Final = 2 * LONGEST_WAIT
+AFTERWARDS: Final = LONGEST_WAIT * 1.5
 
 
 class Pace(msgspec.Struct, frozen=True):
@@ -45,7 +45,7 @@ class Pace(msgspec.Struct, frozen=True):
     fills: int = 8
     mutations: int = 20
     mixed: int = 4_000
-    idle: timedelta = timedelta(seconds=2)
+    idle: timedelta = timedelta(seconds=6)
 
 
 class Mixed(msgspec.Struct, frozen=True):

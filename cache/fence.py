@@ -1,5 +1,7 @@
 """The lease on the whole cache: what it says, and when a reader may believe it."""
 
+from functools import lru_cache
+
 import msgspec
 
 
@@ -20,6 +22,7 @@ class Fence(msgspec.Struct, frozen=True):
         return f"{self.run_id}.{self.epoch}.{self.declaration}"
 
 
+@lru_cache(maxsize=16)
 def is_ours(fence: bytes, run_id: str, declaration: str) -> bool:
     """Was the fence made on the server that showed it, for triggers that touch the tags that we depend on?"""
     return fence.startswith(f"{run_id}.".encode()) and fence.endswith(f".{declaration}".encode())

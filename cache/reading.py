@@ -1,6 +1,6 @@
 """What a reader finds in the cache, and the right to store what it then reads: the stamps from before."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from copy import copy
 from functools import lru_cache
 from typing import Final, Generic, NamedTuple, TypeVar
@@ -15,6 +15,7 @@ K = TypeVar("K")
 V = TypeVar("V")
 
 HELD: Final = b"!"
+NONE: Final[frozenset[str]] = frozenset()
 
 decode_entry: Final = msgspec.msgpack.Decoder(tuple[bytes, list[bytes], msgspec.Raw, msgspec.Raw]).decode
 """(fence, stamps, bytes of the value, bytes of the key) of an entry."""
@@ -42,8 +43,10 @@ class Ticket:
     def __init__(self, fence: bytes, stamps: Mapping[str, bytes | None]) -> None:
         self.fence = fence
         self.stamps = stamps
-        self.held = {tag for tag, stamp in stamps.items() if stamp is not None and HELD in stamp}
-        self.unusable = self.held.union(self.bare(stamps))
+        self.held, self.unusable = NONE, NONE
+        if None in stamps.values() or HELD in b"".join(stamps.values()):  # type: ignore[arg-type]  # none is None there
+            self.held = frozenset(tag for tag, stamp in stamps.items() if stamp is not None and HELD in stamp)
+            self.unusable = self.held.union(self.bare(stamps))
 
     def bare(self, tags: Iterable[str]) -> set[str]:
         """Those of the tags that have no stamp."""
@@ -123,9 +126,9 @@ def dependencies(tags: Sequence[str]) -> tuple[str, ...]:
 
 
 @lru_cache(maxsize=20_000)
-def dependencies_of(tags: Callable[[K], tuple[str, ...]], key: K) -> tuple[str, ...]:
-    """The same of a key; `tags` gives those of keys. What a worker reads it reads again, as a rule."""
-    return dependencies(tags(key))
+def place_of(policy: Policy[K, V], _: str, key: K) -> tuple[str, tuple[str, ...]]:
+    """The name of a key's entry while the policy has this prefix, and what it depends on: both are asked for often."""
+    return policy.entry_name(key), dependencies(policy.tags(key))
 
 
 def payload(entry: bytes | None, fence: bytes, now: list[bytes | None]) -> bytes | None:

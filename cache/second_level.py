@@ -15,6 +15,7 @@ from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from contextvars import Context
 from datetime import timedelta
+from itertools import chain
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple, TypeVar
 
@@ -25,7 +26,7 @@ from cache.flights import Flights
 from cache.leases import Lease, Leases
 from cache.policy import Policy
 from cache.progress import LastFence, Needed, as_arguments, newest_of
-from cache.reading import Asked, Reading, Seen, Ticket, dependencies_of, hits_in
+from cache.reading import Asked, Reading, Seen, Ticket, hits_in, place_of
 from cache.server import Answer, CacheUnreachable, Server
 from cache.tick import STAMP_LIFE, TickReader
 from domain.consistency import Position
@@ -83,9 +84,10 @@ class SecondLevelCache:
         """
         if self._tick is None or self.server is None:
             return self._nothing(keys, "off")
-        tags = {key: dependencies_of(policy.tags, key) for key in keys}
-        entry_names = {key: policy.entry_name(key) for key in keys}
-        wanted = list(dict.fromkeys([tag for of_key in tags.values() for tag in of_key]))
+        places = {key: place_of(policy, policy.prefix, key) for key in keys}
+        entry_names = {key: name for key, (name, _) in places.items()}
+        tags = {key: of_key for key, (_, of_key) in places.items()}
+        wanted = list(dict.fromkeys(chain.from_iterable(tags.values())))
         asked = self._asked(wanted, entry_names.values(), marked=policy.renews_early)
         try:
             run_id, values = _already(seen, asked.names) or await self._tick.read(*asked)
@@ -112,8 +114,8 @@ class SecondLevelCache:
 
     def asked(self, policy: Policy[K, V], key: K) -> Asked:
         """What looking a key up asks for."""
-        tags = dependencies_of(policy.tags, key)
-        return self._asked(tags, [policy.entry_name(key)], marked=policy.renews_early)
+        name, tags = place_of(policy, policy.prefix, key)
+        return self._asked(tags, [name], marked=policy.renews_early)
 
     def _asked(self, tags: Sequence[str], entries: Collection[str], *, marked: bool) -> Asked:
         stamps = [self.stamp_prefix + tag for tag in tags]

@@ -7,6 +7,7 @@ lately is looked up as ever. Foresight that is wrong or missing only costs a rou
 
 from collections import OrderedDict
 from collections.abc import Sequence
+from itertools import chain
 from typing import Final
 
 from cache.reading import Asked
@@ -35,11 +36,11 @@ class Foresight:
 
     def learn(self, key: AnswerKey, asked: Sequence[Asked]) -> None:
         """Remember what was asked for to answer."""
-        names = list(dict.fromkeys(name for one in asked for name in one.names))
+        names = list(dict.fromkeys(chain.from_iterable(one.names for one in asked)))
         self._forget(key)
         if len(names) > MOST_AT_ONCE:
             return
-        self._asked[key] = Asked(names, list(dict.fromkeys(name for one in asked for name in one.stamps)))
+        self._asked[key] = Asked(names, list(dict.fromkeys(chain.from_iterable(one.stamps for one in asked))))
         self._names += len(names)
         while self._names > MOST_NAMES:
             self._forget(next(iter(self._asked)))
