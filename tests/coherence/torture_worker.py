@@ -28,6 +28,8 @@ from tests.coherence.history import Journal
 from tests.coherence.weakened import weaken
 
 ROWS, READERS = 20, 4
+OURS = 16
+"""The rows that writers of ours write as well: on the others nothing hides what the drain does."""
 WRITE = Query(
     "torture_write", text("UPDATE employee SET version = version + 1 WHERE id = CAST(:id AS bigint) RETURNING version")
 )
@@ -53,9 +55,9 @@ class Tasks:
         self.journal, self.database, self.cache = journal, database, cache
         self.random = random.Random(seed)
 
-    def row(self) -> int:
+    def row(self, rows: int = ROWS) -> int:
         """Hot rows are asked for more often."""
-        return 1 + int(ROWS * self.random.random() ** 3)
+        return 1 + int(rows * self.random.random() ** 3)
 
     async def read(self) -> None:
         """Rows and lists, as requests of their own."""
@@ -76,7 +78,7 @@ class Tasks:
         """Through the unit of work."""
         while True:
             await asyncio.sleep(self.random.random() * 0.1)
-            row = self.row()
+            row = self.row(OURS)
             self.journal.begin(row, time.monotonic_ns())
             with suppress(RollcallError):
                 async with unit_of_work(self.database, self.cache) as unit:
@@ -87,7 +89,7 @@ class Tasks:
         """As psql does."""
         while True:
             await asyncio.sleep(self.random.random() * 0.5)
-            row = self.row()
+            row = self.row() if self.random.random() < 0.5 else self.random.randint(OURS + 1, ROWS)
             self.journal.begin(row, time.monotonic_ns())
             with suppress(RollcallError):
                 async with self.database.transaction() as connection:
