@@ -50,15 +50,16 @@ class Filling:
         self._timer: asyncio.TimerHandle | None = None
 
     def add(self, namespace: str, entries: Mapping[str, bytes], life_ms: int) -> None:
-        """Store entries soon; those that were made together live equally long."""
+        """Store entries soon, each for about so long."""
         load = self._load
-        load.entries.update({name: (life_ms, entry) for name, entry in entries.items()})
+        load.entries.update({name: (jittered_ms(life_ms), entry) for name, entry in entries.items()})
         load.numbers[namespace] += len(entries)
         load.size_bytes += sum(map(len, entries.values()))
 
     def mark(self, marks: Sequence[str], life_ms: int, cost: timedelta) -> None:
         """Mark entries that are to be made anew before their life ends; `cost` is what making them takes."""
-        self._load.marks_ms.update({mark: mark_life_ms(life_ms, cost) for mark in marks})
+        shortest_ms = int(life_ms * (1 - JITTER))
+        self._load.marks_ms.update({mark: mark_life_ms(shortest_ms, cost) for mark in marks})
 
     def give_back(self, lease: Lease) -> None:
         """Let go of a lease, and store what waits in the same step."""
@@ -82,7 +83,7 @@ class Filling:
 
     async def _store(self, load: Load) -> None:
         try:
-            await self._server.run("fill", *load.command())
+            await self._server.script("fill", *load.command())
         except CacheUnreachable:
             count("cache_bypasses", "unfilled", len(load.entries))
         else:

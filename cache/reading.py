@@ -28,11 +28,30 @@ class Asked(NamedTuple):
     stamps: list[str]
 
 
+class Foundation(NamedTuple):
+    """Names in Redis with the values that they must have, and the server that must say so."""
+
+    names: list[str]
+    values: list[bytes]
+    run_id: str
+
+
 class Seen(NamedTuple):
     """What a look has found under its names, all in one moment, and where: good for whoever began before it."""
 
     run_id: str
     values: Mapping[str, bytes | None]
+
+
+class Lookup(NamedTuple, Generic[K, V]):
+    """Keys that are looked up together: the name and the tags of each one's entry, all the tags, what to ask for."""
+
+    policy: Policy[K, V]
+    keys: Sequence[K]
+    names: Mapping[K, str]
+    tags: Mapping[K, tuple[str, ...]]
+    wanted: list[str]
+    asked: Asked
 
 
 class Ticket:

@@ -15,18 +15,18 @@ from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from contextvars import Context
 from datetime import timedelta
-from itertools import chain
+from itertools import chain, islice
 from types import MappingProxyType
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, TypeVar
 
 from cache.breaker import BreakerOpen
 from cache.fence import Fence, is_ours
-from cache.filling import Filling, jittered_ms
+from cache.filling import Filling
 from cache.flights import Flights
 from cache.leases import Lease, Leases
 from cache.policy import Policy
 from cache.progress import LastFence, Needed, as_arguments, newest_of
-from cache.reading import Asked, Reading, Seen, Ticket, hits_in, place_of
+from cache.reading import Asked, Foundation, Lookup, Reading, Seen, Ticket, hits_in, place_of
 from cache.server import Answer, CacheUnreachable, Server
 from cache.tick import STAMP_LIFE, TickReader
 from domain.consistency import Position
@@ -40,14 +40,6 @@ HOLD_LIFE: Final = timedelta(seconds=10)
 ENTRY_LIFE: Final = timedelta(hours=1)
 MOST_RESTAMPED: Final = 1_000
 NO_LEASE: Final = Lease("", ())
-
-
-class Foundation(NamedTuple):
-    """Names in Redis with the values that they must have, and the server that must say so."""
-
-    names: list[str]
-    values: list[bytes]
-    run_id: str
 
 
 class SecondLevelCache:
@@ -77,34 +69,50 @@ class SecondLevelCache:
 
     # ------------------------------------------------------------------------------------------------------- reading
 
-    async def read(self, policy: Policy[K, V], keys: Sequence[K], seen: Seen | None = None) -> Reading[K, V]:
-        """Look keys up; misses come with a ticket, with which what the database says may be stored.
+    async def read(self, policy: Policy[K, V], keys: Sequence[K]) -> Reading[K, V]:
+        """Look keys up; misses come with a ticket, with which what the database says may be stored."""
+        [reading] = await self.read_together([(policy, keys)])
+        return reading
 
-        What the request has `seen` by an earlier look is not asked for again.
-        """
-        if self._tick is None or self.server is None:
-            return self._nothing(keys, "off")
+    async def read_together(
+        self, wanted: Sequence[tuple[Policy[Any, Any], Sequence[Any]]], seen: Seen | None = None
+    ) -> list[Reading[Any, Any]]:
+        """Several lookups in one look. What the request has `seen` by an earlier look is not asked for again."""
+        if self._tick is None:
+            return [self._nothing(keys, "off") for _, keys in wanted]
+        lookups = [self._lookup(policy, keys) for policy, keys in wanted]
+        names = list(chain.from_iterable(lookup.asked.names for lookup in lookups))
+        try:
+            run_id, values = _already(seen, names) or await self._tick.read(
+                names, list(chain.from_iterable(lookup.asked.stamps for lookup in lookups))
+            )
+        except CacheUnreachable as error:
+            reason = "breaker" if isinstance(error.__cause__, BreakerOpen) else "unreachable"
+            return [self._nothing(keys, reason) for _, keys in wanted]
+        left = iter(values)
+        return [self._reading(lookup, run_id, list(islice(left, len(lookup.asked.names)))) for lookup in lookups]
+
+    def _lookup(self, policy: Policy[K, V], keys: Sequence[K]) -> Lookup[K, V]:
         places = {key: place_of(policy, policy.prefix, key) for key in keys}
-        entry_names = {key: name for key, (name, _) in places.items()}
+        names = {key: name for key, (name, _) in places.items()}
         tags = {key: of_key for key, (_, of_key) in places.items()}
         wanted = list(dict.fromkeys(chain.from_iterable(tags.values())))
-        asked = self._asked(wanted, entry_names.values(), marked=policy.renews_early)
-        try:
-            run_id, values = _already(seen, asked.names) or await self._tick.read(*asked)
-        except CacheUnreachable as error:
-            return self._nothing(keys, "breaker" if isinstance(error.__cause__, BreakerOpen) else "unreachable")
+        asked = self._asked(wanted, names.values(), marked=policy.renews_early)
+        return Lookup(policy, keys, names, tags, wanted, asked)
+
+    def _reading(self, lookup: Lookup[K, V], run_id: str, values: list[bytes | None]) -> Reading[K, V]:
+        policy, keys, wanted = lookup.policy, lookup.keys, lookup.wanted
         fence, entries = values[0], values[2 + len(wanted) :]
-        stamps = dict(zip(wanted, values[2:], strict=False))
-        ticket = Ticket(fence or b"", stamps)
+        ticket = Ticket(fence or b"", dict(zip(wanted, values[2:], strict=False)))
         if fence is None or not is_ours(fence, run_id, policy.declaration):
             return self._nothing(keys, "fenced", self._needed(run_id, values[1], self._last_fence, ticket.held))
         self._last_fence = last = LastFence(fence)
-        hits = hits_in(policy, zip(keys, entries, strict=False), ticket, tags)
+        hits = hits_in(policy, zip(keys, entries, strict=False), ticket, lookup.tags)
         misses = [key for key in keys if key not in hits]
         count("cache_hits", policy.namespace, len(hits))
         count("cache_misses", policy.namespace, len(misses))
         reading = Reading(hits, misses, ticket, self._needed(run_id, values[1], last, ticket.held))
-        reading.names, reading.tags, reading.asked = entry_names, tags, asked
+        reading.names, reading.tags, reading.asked = lookup.names, lookup.tags, lookup.asked
         reading.note_unusable()
         if policy.renews_early:
             reading.early = [
@@ -249,7 +257,7 @@ class SecondLevelCache:
         if filling is None:
             return
         if reading.ticket is not None and values:
-            life_ms = jittered_ms(_ms(self._life_by_kind.get(policy.kind, ENTRY_LIFE)))
+            life_ms = _ms(self._life_by_kind.get(policy.kind, ENTRY_LIFE))
             entries = reading.entries(values)
             filling.add(policy.namespace, {self.entry_prefix + name: entry for name, entry in entries.items()}, life_ms)
             if policy.renews_early:
@@ -260,7 +268,7 @@ class SecondLevelCache:
     def store_soon(self, namespace: str, name: str, entry: bytes, life: timedelta) -> None:
         """Store an entry that was made of what lookups have loaded, together with what waits of that."""
         if self._filling is not None:
-            self._filling.add(namespace, {self.entry_prefix + name: entry}, jittered_ms(_ms(life)))
+            self._filling.add(namespace, {self.entry_prefix + name: entry}, _ms(life))
             asyncio.get_running_loop().call_soon(self._filling.leave_now)
 
     def soon(self, work: Callable[[], None]) -> None:

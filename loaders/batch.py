@@ -27,7 +27,7 @@ from db.tags import declaration_hash
 from domain.consistency import Position
 from domain.errors import Unavailable
 from loaders.routing import looked_up
-from loaders.sharing import Load, Loaded, renew_early, shared, together
+from loaders.sharing import Load, Loaded, renew_early, shared
 from telemetry.counters import count
 from telemetry.recording import record_batch, record_bypass
 from telemetry.requests import current_loader
@@ -161,10 +161,11 @@ class Loaders:
                 count("cache_bypasses", "writing", len(keys))
                 record_bypass(batch.policy.namespace, "writing", len(keys))
             return await fetched(self._own, wanted)
-        readings = {batch: self._cache.read(batch.policy, keys, self.seen) for batch, keys in wanted.items()}
+        lookups = [(batch.policy, keys) for batch, keys in wanted.items()]
+        readings = await self._cache.read_together(lookups, self.seen)
         found: Found = {}
         missing: dict[Batch[Any, Any], Reading[Any, Any]] = {}
-        for batch, reading in zip(readings, await together(readings.values()), strict=True):
+        for batch, reading in zip(wanted, readings, strict=True):
             self.dependencies.add(reading.ticket)
             if reading.asked is not None:
                 self.asked.append(reading.asked)

@@ -15,8 +15,8 @@ from typing import Final, Literal
 import msgspec
 
 from cache.dependencies import Dependencies
-from cache.reading import Seen
-from cache.second_level import Foundation, SecondLevelCache
+from cache.reading import Foundation, Seen
+from cache.second_level import SecondLevelCache
 from domain.consistency import Position
 from domain.permission import Viewer
 from resolvers.consulted import facts_of
