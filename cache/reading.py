@@ -8,7 +8,7 @@ from typing import Final, Generic, NamedTuple, TypeVar
 import msgspec
 
 from cache.policy import Policy, encode
-from cache.progress import Needed
+from cache.progress import LastFence, Needed
 from telemetry.counters import count
 
 K = TypeVar("K")
@@ -37,10 +37,14 @@ class Foundation(NamedTuple):
 
 
 class Seen(NamedTuple):
-    """What a look has found under its names, all in one moment, and where: good for whoever began before it."""
+    """What a look has found under its names, all in one moment, and where: good for whoever began before it.
+
+    `last_fence` is what was known of the fence before it.
+    """
 
     run_id: str
     values: Mapping[str, bytes | None]
+    last_fence: LastFence | None
 
 
 class Lookup(NamedTuple, Generic[K, V]):

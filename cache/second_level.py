@@ -82,15 +82,17 @@ class SecondLevelCache:
             return [self._nothing(keys, "off") for _, keys in wanted]
         lookups = [self._lookup(policy, keys) for policy, keys in wanted]
         names = list(chain.from_iterable(lookup.asked.names for lookup in lookups))
+        earlier = _already(seen, names)
+        known = seen.last_fence if seen and earlier else self._last_fence
         try:
-            run_id, values = _already(seen, names) or await self._tick.read(
+            run_id, values = earlier or await self._tick.read(
                 names, list(chain.from_iterable(lookup.asked.stamps for lookup in lookups))
             )
         except CacheUnreachable as error:
             reason = "breaker" if isinstance(error.__cause__, BreakerOpen) else "unreachable"
             return [self._nothing(keys, reason) for _, keys in wanted]
-        left = iter(values)
-        return [self._reading(lookup, run_id, list(islice(left, len(lookup.asked.names)))) for lookup in lookups]
+        left, latest = iter(values), self._last_fence is known
+        return [self._reading(it, run_id, list(islice(left, len(it.asked.names))), latest=latest) for it in lookups]
 
     def _lookup(self, policy: Policy[K, V], keys: Sequence[K]) -> Lookup[K, V]:
         places = {key: place_of(policy, policy.prefix, key) for key in keys}
@@ -100,13 +102,17 @@ class SecondLevelCache:
         asked = self._asked(wanted, names.values(), marked=policy.renews_early)
         return Lookup(policy, keys, names, tags, wanted, asked)
 
-    def _reading(self, lookup: Lookup[K, V], run_id: str, values: list[bytes | None]) -> Reading[K, V]:
+    def _reading(self, lookup: Lookup[K, V], run_id: str, values: list[bytes | None], *, latest: bool) -> Reading[K, V]:
+        """`latest`: nothing else was learnt of the fence since the look, as by a drain that finds it suspended."""
         policy, keys, wanted = lookup.policy, lookup.keys, lookup.wanted
         fence, entries = values[0], values[2 + len(wanted) :]
         ticket = Ticket(fence or b"", dict(zip(wanted, values[2:], strict=False)))
         if fence is None or not is_ours(fence, run_id, policy.declaration):
-            return self._nothing(keys, "fenced", self._needed(run_id, values[1], self._last_fence, ticket.held))
-        self._last_fence = last = LastFence(fence)
+            last_fence = self._last_fence if latest else None
+            return self._nothing(keys, "fenced", self._needed(run_id, values[1], last_fence, ticket.held))
+        last = LastFence(fence)
+        if latest:
+            self._last_fence = last
         hits = hits_in(policy, zip(keys, entries, strict=False), ticket, lookup.tags)
         misses = [key for key in keys if key not in hits]
         count("cache_hits", policy.namespace, len(hits))
@@ -163,11 +169,12 @@ class SecondLevelCache:
         """Find what will be asked for before it is; None when Redis cannot be reached."""
         if self._tick is None:
             return None
+        known = self._last_fence
         try:
             run_id, values = await self._tick.read(*asked)
         except CacheUnreachable:
             return None
-        return Seen(run_id, dict(zip(asked.names, values, strict=True)))
+        return Seen(run_id, dict(zip(asked.names, values, strict=True)), known)
 
     def entry_name(self, name: str) -> str:
         """What an entry is called in Redis."""

@@ -3,6 +3,7 @@
 from typing import Any
 
 from cache.reading import Asked, Seen
+from domain.consistency import Position
 from domain.ids import EmployeeId
 from loaders.batch import Loaders
 from loaders.employees import employee_by_id
@@ -88,3 +89,52 @@ async def test_a_look_that_fails_is_no_error(worker: Worker) -> None:
     asked = await asked_for(worker, FIRST)
     await worker.redis.refuse()
     assert await worker.cache.look(asked) is None
+
+
+async def certain(worker: Worker) -> Position:
+    """The newest position, once a drain that began after it was made has gone by."""
+    while True:
+        assert await worker.drain()
+        if found := await worker.cache.newest():
+            return found
+
+
+async def lapse(worker: Worker) -> None:
+    """Let the fence lapse now."""
+    assert worker.cache.server is not None
+    await worker.cache.server.delete([worker.cache.fence_name])
+
+
+async def test_a_position_that_was_seen_without_a_fence_is_not_believed_by_one_of_later(worker: Worker) -> None:
+    """Who could not hold committed before the look, which saw a position from before that."""
+    asked = await asked_for(worker, FIRST)
+    await certain(worker)
+    await lapse(worker)
+    await worker.psql("UPDATE employee SET full_name = 'new' WHERE id = 1")
+    seen = await worker.cache.look(asked)
+    newest = await certain(worker)
+    [reading] = await worker.cache.read_together([(employee_by_id.policy, [FIRST])], seen)
+    assert reading.bypass == "fenced"
+    assert reading.needed is None or reading.needed.position.lsn >= newest.lsn
+
+
+async def test_a_fence_that_was_seen_does_not_hide_the_suspension_after_it(worker: Worker) -> None:
+    await certain(worker)
+    loaders = await looking(worker, await asked_for(worker, FIRST))
+    await worker.psql("UPDATE cache_state SET suspended_until = 'infinity', suspended_from = '-infinity'")
+    assert not await worker.drain()
+    await lapse(worker)
+    assert (await name(loaders))[0] == "name 1"
+    needed = (await worker.cache.read(employee_by_id.policy, [FIRST])).needed
+    assert needed is not None and needed.held
+
+
+async def test_a_look_alone_teaches_which_fence_there_was(worker: Worker, other: Worker) -> None:
+    """What a worker only foresees must do for its reads without a primary."""
+    asked = await asked_for(worker, FIRST)
+    await certain(worker)
+    seen = await other.cache.look(asked)
+    await other.cache.read_together([(employee_by_id.policy, [FIRST])], seen)
+    await lapse(worker)
+    needed = (await other.cache.read(employee_by_id.policy, [FIRST])).needed
+    assert needed is not None and not needed.held
