@@ -26,7 +26,7 @@ from cache.flights import Flights
 from cache.leases import Lease, Leases
 from cache.policy import Policy
 from cache.progress import LastFence, Needed, as_arguments, newest_of
-from cache.reading import Asked, Foundation, Lookup, Reading, Seen, Ticket, hits_in, place_of
+from cache.reading import Asked, Foundation, Lookup, Reading, Seen, Ticket, hits_in, name_and_tags
 from cache.server import Answer, CacheUnreachable, Server
 from cache.tick import STAMP_LIFE, TickReader
 from domain.consistency import Position
@@ -95,7 +95,7 @@ class SecondLevelCache:
         return [self._reading(it, run_id, list(islice(left, len(it.asked.names))), latest=latest) for it in lookups]
 
     def _lookup(self, policy: Policy[K, V], keys: Sequence[K]) -> Lookup[K, V]:
-        places = {key: place_of(policy, policy.prefix, key) for key in keys}
+        places = {key: name_and_tags(policy, policy.prefix, key) for key in keys}
         names = {key: name for key, (name, _) in places.items()}
         tags = {key: of_key for key, (_, of_key) in places.items()}
         wanted = list(dict.fromkeys(chain.from_iterable(tags.values())))
@@ -128,7 +128,7 @@ class SecondLevelCache:
 
     def asked(self, policy: Policy[K, V], key: K) -> Asked:
         """What looking a key up asks for."""
-        name, tags = place_of(policy, policy.prefix, key)
+        name, tags = name_and_tags(policy, policy.prefix, key)
         return self._asked(tags, [name], marked=policy.renews_early)
 
     def _asked(self, tags: Sequence[str], entries: Collection[str], *, marked: bool) -> Asked:
