@@ -62,7 +62,7 @@ def answer_name(operation: bytes, facts: tuple[str, ...], values: tuple[object, 
     return _named(prefix(), operation, facts, values)
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=512)
 def _named(beginning: str, operation: bytes, facts: tuple[str, ...], values: tuple[object, ...] | None) -> AnswerName:
     key = _encode((operation, facts, values))
     return AnswerName(operation, facts, key, f"{beginning}{hashlib.blake2b(key, digest_size=16).hexdigest()}")

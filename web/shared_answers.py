@@ -20,7 +20,7 @@ from telemetry.counters import count
 from web.answer_entries import NAMESPACE, AnswerName, answer_name, entry_of, kept_from
 from web.answer_version import answer_version
 from web.execution import PreparedOperation
-from web.foresight import NOTHING, Foresight
+from web.foresight import Foresight
 from web.known_paths import KnownPaths, hint_of
 from web.response_cache import KeptAnswer, KnownViewer, ResponseCache
 
@@ -56,15 +56,15 @@ class SharedAnswers:
     async def look(self, prepared: PreparedOperation, user_id: int | None) -> Look:
         """Ask at once for what is known to be needed: the viewer, the answer, and what making it asked for lately."""
         look = Look(prepared)
-        if self._is_on:
+        if self._is_on and user_id is not None:
             names = [*map(self._cache.entry_name, self._names_at_once(look, user_id))]
-            viewer = self._cache.asked(viewer_by_user.policy, UserId(user_id)) if user_id else NOTHING
+            viewer = self._cache.asked(viewer_by_user.policy, UserId(user_id))
             foreseen = self._foresight.of(self._responses.answer_key(look.operation, user_id))
             asked = Asked([*viewer.names, *names, *foreseen.names], [*viewer.stamps, *foreseen.stamps])
-            look.seen = await self._cache.look(asked) if asked.names else None
+            look.seen = await self._cache.look(asked)
         return look
 
-    def _names_at_once(self, look: Look, user_id: int | None) -> list[str]:
+    def _names_at_once(self, look: Look, user_id: int) -> list[str]:
         if self._paths.of(look.hint) is None:
             return [look.hint]
         known = self._responses.known(user_id)

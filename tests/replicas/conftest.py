@@ -79,6 +79,13 @@ async def other(new_worker: NewWorker, worker: Worker) -> Worker:
     return await new_worker()
 
 
+async def rested(worker: Worker) -> None:
+    """Wait until a replica that was behind is asked again."""
+    async with asyncio.timeout(10):
+        while any(replica.rests for replica in worker.database.replicas._replicas):
+            await asyncio.sleep(0)
+
+
 async def known(worker: Worker) -> None:
     """Drain until the newest position is known for certain: from the second drain on."""
     async with asyncio.timeout(10):

@@ -17,7 +17,7 @@ from loaders.routing import looked_up
 from tests.coherence.valkey import Valkey
 from tests.coherence.worker import Worker
 from tests.kit.sequencer import within
-from tests.replicas.conftest import known
+from tests.replicas.conftest import known, rested
 from tests.replicas.pair import Pair
 
 BY_ID = "FROM employee"
@@ -121,6 +121,7 @@ async def test_until_the_newest_position_is_certain_the_primary_is_asked(pair: P
     assert await worker.name(2) == "name 2" and asked(pair) == (1, 0)
     await pair.resume()
     await pair.caught_up()
+    await rested(worker)
     assert await worker.name(3) == "name 3" and asked(pair) == (0, 1)
 
 
