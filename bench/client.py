@@ -69,7 +69,7 @@ class Client:
         return Outcome(latencies, elapsed_s, sizes[-1], wrong[0][:500].decode(errors="replace") if wrong else None)
 
     async def _ask(self, payload: bytes) -> tuple[bytes, bool]:
-        reader, writer = self._idle.pop() if self._idle else await self._connection()
+        reader, writer = await self._connection()
         writer.write(payload)
         head = (await reader.readuntil(b"\r\n\r\n")).lower()
         headers = dict(line.split(b": ", 1) for line in head.split(b"\r\n")[1:] if line)
@@ -81,6 +81,12 @@ class Client:
         return body, b" 200 " in head[:20] and body.startswith(b'{"data":{') and b'"userErrors":[{' not in body
 
     async def _connection(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """The one that was used last, unless the service has closed it meanwhile."""
+        while self._idle:
+            reader, writer = self._idle.pop()
+            if not reader.at_eof():
+                return reader, writer
+            writer.close()
         return await asyncio.open_connection("127.0.0.1", self._port, limit=READ_LIMIT)
 
 

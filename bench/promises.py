@@ -45,7 +45,7 @@ class Pace(msgspec.Struct, frozen=True):
     fills: int = 8
     mutations: int = 20
     mixed: int = 4_000
-    idle: timedelta = timedelta(seconds=6)
+    idle: timedelta = timedelta(seconds=4)
 
 
 class Mixed(msgspec.Struct, frozen=True):
