@@ -5,14 +5,13 @@ from typing import Any
 import pytest
 
 from cache.reading import decode_entry
-from cache.server import Server
 from db.where import statement
 from tests.kit.databases import Databases
 from tests.kit.small_company import ADMIN, ANALYST, EMPLOYEE, HR, MANAGER
 from tests.ops.commands import answered, rollcall_beside
 from tests.responses.conftest import fresh_service, fresh_url
 from tests.responses.questions import QUESTIONS
-from tests.responses.service import Service, status
+from tests.responses.service import Service, entry_names, redis, status
 from web.answer_entries import shared_answer
 
 __all__ = ["fresh_service", "fresh_url"]
@@ -34,7 +33,7 @@ async def test_an_answer_is_shown_with_its_facts_tags_and_why_it_is_not_served(
 ) -> None:
     answer = await fresh_service.ask(PEOPLE, HR)
     await fresh_service.settle()
-    [name] = await names(fresh_service, "answer")
+    [name] = await entry_names(fresh_service, "answer")
     found = answered(await rollcall_beside("cache", "inspect", name, "--json", **given))
     assert (found["usable"], found["why"], found["kind"]) == (True, [], "whole answer")
     assert (found["value"], found["etag"]) == (answer.json, answer.headers["etag"])
@@ -60,7 +59,7 @@ async def test_answers_are_counted_where_they_rest_on_a_tag(fresh_service: Servi
 async def test_a_hint_is_shown_with_the_facts_that_it_names(fresh_service: Service, given: dict[str, Any]) -> None:
     await fresh_service.ask(PEOPLE, HR)
     await fresh_service.settle()
-    [name] = await names(fresh_service, "hint")
+    [name] = await entry_names(fresh_service, "hint")
     found = answered(await rollcall_beside("cache", "inspect", name, "--json", **given))
     entry = name.removeprefix(fresh_service.resources.cache.entry_prefix)
     assert found == {"entry": entry, "kind": "hint", "viewerFacts": [["identified", "pseudonymous"]]}
@@ -84,9 +83,9 @@ async def test_every_answer_is_made_again_for_whoever_has_the_facts_that_it_is_r
             for query in QUESTIONS.values():
                 await fresh_service.ask(query, user, headers={"Accept": accept})
     await fresh_service.settle()
-    answers, hints = await names(fresh_service, "answer"), await names(fresh_service, "hint")
+    answers, hints = await entry_names(fresh_service, "answer"), await entry_names(fresh_service, "hint")
     server = redis(fresh_service)
-    await server.delete(sorted(set(await names(fresh_service)) - {*answers, *hints}))
+    await server.delete(sorted(set(await entry_names(fresh_service)) - {*answers, *hints}))
     stored = (await server.mget(answers)).value
     timeless = sum(shared_answer(decode_entry(entry)[2]).valid_until is None for entry in stored)
     verdicts = {"same": timeless, "unusable": len(answers) - timeless, "hints": len(hints)}
@@ -101,7 +100,7 @@ async def test_an_answer_that_is_not_what_it_should_be_is_found_and_gone(
     query, server = "query($n: Int) { employees(first: $n) { nodes { email } } }", redis(fresh_service)
     right = await fresh_service.ask(query, MANAGER, {"n": 3})
     await fresh_service.settle()
-    [name] = await names(fresh_service, "answer")
+    [name] = await entry_names(fresh_service, "answer")
     entry = (await server.mget([name])).value[0]
     await server.ask("SET", name, entry.replace(b'"nodes":', b'"pages":'), "PX", 60_000)
     bare = name.removeprefix(fresh_service.resources.cache.entry_prefix)
@@ -109,7 +108,7 @@ async def test_an_answer_that_is_not_what_it_should_be_is_found_and_gone(
     assert (code, found["stale"], found["verdicts"]["different"]) == (1, [bare], 1)
     code, found = await verify(given)
     assert (code, found["stale"], found["verdicts"]["different"]) == (1, [bare], 1)
-    assert await names(fresh_service, "answer") == []
+    assert await entry_names(fresh_service, "answer") == []
     again = await fresh_service.ask(query, MANAGER, {"n": 3})
     assert (status(again), again.body) == ("fwd=stale; stored", right.body)
 
@@ -122,23 +121,10 @@ async def test_an_answer_that_cannot_be_made_again_is_said_to_be_none(
     await fresh_service.settle()
     async with fresh_service.resources.database.transaction() as connection:
         await connection.execute(statement("away", "ALTER TABLE shift RENAME COLUMN name TO called"))
-    [name] = await names(fresh_service, "answer")
-    await redis(fresh_service).delete(sorted(set(await names(fresh_service)) - {name}))
+    [name] = await entry_names(fresh_service, "answer")
+    await redis(fresh_service).delete(sorted(set(await entry_names(fresh_service)) - {name}))
     code, found = await verify(given)
     assert (code, found["verdicts"], found["stale"]) == (0, {"failed": 1}, [])
-
-
-def redis(service: Service) -> Server:
-    """Redis as the service sees it."""
-    server = service.resources.cache.server
-    assert server is not None
-    return server
-
-
-async def names(service: Service, kind: str = "") -> list[str]:
-    """The names of entries of a kind, or of all."""
-    found = await redis(service).ask("KEYS", f"{service.prefix}:e:{kind and kind + '@'}*")
-    return sorted(name.decode() for name in found.value)
 
 
 def kept(service: Service) -> Any:

@@ -12,7 +12,7 @@ import orjson
 from pydantic import SecretStr
 from sqlalchemy import text
 
-from cache.server import CacheUnreachable
+from cache.server import CacheUnreachable, Server
 from db.connection import Query
 from domain.errors import Unavailable
 from domain.ids import encode_id
@@ -155,6 +155,19 @@ class Service:
 def status(reply: Reply) -> str:
     """What Cache-Status says of our cache."""
     return reply.headers["cache-status"].removeprefix("rollcall; ")
+
+
+def redis(service: Service) -> Server:
+    """Redis as the service sees it."""
+    server = service.resources.cache.server
+    assert server is not None
+    return server
+
+
+async def entry_names(service: Service, kind: str = "") -> list[str]:
+    """The names of entries of a kind, or of all."""
+    found = await redis(service).ask("KEYS", f"{service.prefix}:e:{kind and kind + '@'}*")
+    return sorted(name.decode() for name in found.value)
 
 
 async def _drain_until(stop: asyncio.Event, service: Service) -> None:

@@ -7,7 +7,6 @@ from typing import Any
 import msgspec
 import pytest
 
-from cache.server import Server
 from loaders.drain import drain_once
 from telemetry.counters import counters
 from tests.kit.clock import Clock
@@ -16,7 +15,7 @@ from tests.kit.round_trips import round_trips
 from tests.kit.small_company import ADMIN, ANALYST, AUDITOR, EMPLOYEE, HR, MANAGER, MUMBAI, NOW
 from tests.mutations.changing import employee, location
 from tests.responses.questions import QUESTIONS, comparable
-from tests.responses.service import Service, open_service, status
+from tests.responses.service import Service, entry_names, open_service, redis, status
 from web import answer_entries, known_paths, shared_answers
 
 PEOPLE = "{ employees(first: 100) { totalCount nodes { fullName email } } }"
@@ -46,19 +45,6 @@ async def made(service: Service, query: str = PEOPLE, user: str = HR, **variable
     assert status(answer) in (MADE, MADE_ANEW)
     await service.settle()
     return answer.body
-
-
-def redis(service: Service) -> Server:
-    """Redis as the service sees it."""
-    server = service.resources.cache.server
-    assert server is not None
-    return server
-
-
-async def stored(service: Service, kind: str = "answer") -> list[str]:
-    """The names of shared answers, or of hints."""
-    found = await redis(service).ask("KEYS", f"{service.prefix}:e:{kind}@*")
-    return sorted(name.decode() for name in found.value)
 
 
 def parts(entry: bytes) -> Any:
@@ -131,12 +117,12 @@ async def test_viewers_of_one_class_share_over_workers_and_two_classes_never(ser
         for user in users  # who reads everything, as HR does
     }
     assert {user: reply.body for user, reply in found.items()} == {**bodies, AUDITOR: bodies[HR]}
-    assert len(set(bodies.values())) == len(bodies) == len(await stored(service))
+    assert len(set(bodies.values())) == len(bodies) == len(await entry_names(service, "answer"))
 
 
 async def test_who_sees_less_is_never_sent_what_a_hint_says_is_for_everybody(service: Service, other: Service) -> None:
     hr = await made(service)
-    [hint] = await stored(service, "hint")
+    [hint] = await entry_names(service, "hint")
     for lie in ([[]], [["email"]], [["__class__"]], [["roles", "secrets"]], "x", [[1]], [[]] * 9):
         await redis(service).ask("SET", hint, msgspec.msgpack.encode(lie))
         other.resources.cached_execution._shared._paths._known.clear()
@@ -153,9 +139,9 @@ async def test_it_is_stored_under_every_fact_that_was_looked_at(service: Service
     }
     found = {}
     for query in expected:
-        before = await stored(service)
+        before = await entry_names(service, "answer")
         await made(service, query)
-        [name] = set(await stored(service)) - set(before)
+        [name] = set(await entry_names(service, "answer")) - set(before)
         found[query] = key_of((await redis(service).mget([name])).value[0])[1]
     assert found == expected
 
@@ -175,7 +161,7 @@ async def test_its_end_and_its_beginning_are_kept(service: Service, databases: D
 async def test_it_lives_ten_minutes_and_no_longer_than_it_is_right(service: Service) -> None:
     await made(service)
     await made(service, TODAY)
-    lives = [(await redis(service).ask("PTTL", name)).value for name in await stored(service)]
+    lives = [(await redis(service).ask("PTTL", name)).value for name in await entry_names(service, "answer")]
     assert len(lives) == 2
     assert 50_000 < min(lives) <= 66_000 < 500_000 < max(lives) <= 660_000  # 10 % more or less
 
@@ -183,7 +169,7 @@ async def test_it_lives_ten_minutes_and_no_longer_than_it_is_right(service: Serv
 async def test_what_does_not_decode_or_is_another_s_is_a_miss(service: Service, other: Service) -> None:
     await made(service, QUESTIONS["grid"])
     await made(service)
-    names = await stored(service)
+    names = await entry_names(service, "answer")
     entries = (await redis(service).mget(names)).value
     for name, right, wrong in zip(names, entries, reversed(entries), strict=True):
         fence, stamps, value, key = parts(right)
@@ -225,7 +211,7 @@ async def test_what_another_version_stored_is_not_read(
         monkeypatch.setattr(module, "answer_version", lambda: "another")
     assert status(await other.ask(PEOPLE, HR)) == MADE
     await other.settle()
-    assert len(await stored(service)) == len(await stored(service, "hint")) == 2
+    assert len(await entry_names(service, "answer")) == len(await entry_names(service, "hint")) == 2
 
 
 async def test_what_is_too_large_is_not_stored(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -233,7 +219,7 @@ async def test_what_is_too_large_is_not_stored(service: Service, monkeypatch: py
     counters.clear()
     await made(service)
     await made(service, "{ departments { code } }")
-    assert len(await stored(service)) == 1
+    assert len(await entry_names(service, "answer")) == 1
     assert counters["shared_answers", "large"] == counters["shared_answers", "stored"] == 1
 
 
@@ -243,7 +229,7 @@ async def test_without_memory_for_answers_none_are_shared(
     async with beside(service, databases, company_url, response_bytes=0) as other:
         await other.ask(NAMES, HR)
         await other.settle()
-        assert await stored(other) == []
+        assert await entry_names(other, "answer") == []
         await made(service, NAMES)
         with round_trips(redis=2):
             assert status(await other.ask(NAMES, HR)) == "fwd=bypass; detail=large"
