@@ -69,22 +69,29 @@ def _upgrade(connection: Connection) -> None:
     for name in EXTENSIONS:
         if name not in present:
             connection.execute(text(f"CREATE EXTENSION {name}"))
+    before = _revisions(connection)
     command.upgrade(config, "head")
     _install_triggers(connection)
+    if _revisions(connection) != before:  # a migration may change rows by statements that no trigger sees
+        connection.execute(text("UPDATE cache_state SET run_id = ''"))
     connection.commit()
 
 
 def _refuse_a_newer_database(connection: Connection, config: Config) -> None:
     known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
-    if connection.scalar(text("SELECT to_regclass('alembic_version')")) is None:
-        return
-    current = set(connection.scalars(text("SELECT version_num FROM alembic_version")))
-    if current - known:
-        found = ", ".join(sorted(current - known))
+    if unknown := _revisions(connection) - known:
+        found = ", ".join(sorted(unknown))
         raise MigrationError(
             f"DATABASE_URL: the database has migration {found}, this version knows those up to {max(known)}:"
             " start a newer Rollcall on it, or name another database"
         )
+
+
+def _revisions(connection: Connection) -> set[str]:
+    """The migrations that the database stands at; none before the first."""
+    if connection.scalar(text("SELECT to_regclass('alembic_version')")) is None:
+        return set()
+    return set(connection.scalars(text("SELECT version_num FROM alembic_version")))
 
 
 def _install_triggers(connection: Connection) -> None:

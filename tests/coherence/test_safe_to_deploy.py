@@ -1,17 +1,19 @@
 """What an installation asks of its Redis: few commands, an end for every key, flat memory whatever is written."""
 
 import re
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
 import pytest
+from alembic.config import Config
 
 from cache.commands import COMMANDS
 from cache.policy import Policy
 from cache.second_level import SecondLevelCache
 from cache.server import LUA, CacheUnreachable, Server
-from db import tags
+from db import migrate, tags
 from db.connection import ReadConnection
 from db.embedded.lease import CHECKOUT
 from db.where import statement
@@ -151,3 +153,24 @@ async def test_two_versions_with_other_rows_share_a_redis(worker: Worker, other:
         assert made.sql == []
     with valkey.client as client:
         assert len(client.keys("test:e:employee_of_versions@*")) == 2
+
+
+async def test_a_migration_begins_an_epoch(
+    worker: Worker, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may rewrite rows by statements that no trigger sees."""
+    migrations = shutil.copytree(CHECKOUT / "db" / "migrations", tmp_path / "migrations")
+    shouting = "ALTER TABLE employee ALTER full_name TYPE text USING upper(full_name)"
+    (migrations / "versions" / "9999_shout.py").write_text(
+        f"from alembic import op\nrevision, down_revision = '9999', '{migrate.newest_migration()}'\n"
+        f"def upgrade(): op.execute('{shouting}')\n"
+    )
+    config = Config()
+    config.set_main_option("script_location", str(migrations))
+    monkeypatch.setattr(migrate, "alembic_config", lambda: config)
+    await worker.name()
+    await migrate.upgrade(database_url)
+    assert await worker.drain() and await worker.name() == "NAME 1"
+    [before] = await worker.psql("SELECT epoch FROM cache_state")
+    await migrate.upgrade(database_url)
+    assert await worker.drain() and await worker.psql("SELECT epoch FROM cache_state") == [before]
