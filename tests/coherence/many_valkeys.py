@@ -23,14 +23,16 @@ from tests.deploy.engines import Program, talk, until
 from tests.kit.proxy import Proxy
 
 QUIET = ("--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--repl-diskless-sync-delay", "0")
+MOST_SENT = 100
 SENTINEL = """
 port {port}
 bind 127.0.0.1
 dir {folder}
 sentinel monitor main 127.0.0.1 {primary} 2
 sentinel down-after-milliseconds main 1500
-sentinel failover-timeout main 10000
+sentinel failover-timeout main 3000
 """
+"""One that failed is tried again after twice that."""
 
 
 @asynccontextmanager
@@ -86,6 +88,7 @@ class Watched:
     def __init__(self, primary: Program, replica: Program, sentinels: Sequence[Program]) -> None:
         self.primary = primary
         self.replica = replica
+        self.sentinels = sentinels
         hosts = ",".join(f"127.0.0.1:{sentinel.port}" for sentinel in sentinels)
         self.url = f"redis+sentinel://{hosts}/main"
 
@@ -95,16 +98,32 @@ class Watched:
         self.replica.process.send_signal(signal.SIGSTOP)
         await talk(self.primary.port, "CLIENT", "KILL", "TYPE", "REPLICA")
 
-    async def fail_over(self) -> None:
-        """Kill the primary, let the replica go on, and wait until it is the primary."""
+    async def fail_over(self) -> int:
+        """Kill the primary, let the replica go on, and wait until it is the primary; how many stamps were lost."""
+        had = await stamps(self.primary.port)
         await self.primary.end(signal.SIGKILL)
         assert self.replica.process is not None
         self.replica.process.send_signal(signal.SIGCONT)
+        lost = had.items() - (await stamps(self.replica.port)).items()
 
         async def promoted() -> bool:
             return (await talk(self.replica.port, "INFO", "replication"))["role"] == "master"
 
         await until(promoted, "the Sentinels promote the replica")
+        self.primary, self.replica = self.replica, self.primary
+        return len(lost)
+
+    async def take_back(self) -> None:
+        """Let the one that was killed follow the one that serves, and wait until every Sentinel counts on it."""
+        command = self.replica.command
+        plain = command[: command.index("--replicaof")] if "--replicaof" in command else command
+        self.replica.command = [*plain, "--replicaof", f"127.0.0.1 {self.primary.port}"]
+        self.replica.start()
+        await until(lambda: follows(self.replica.port), "the replica follows")
+        for sentinel in self.sentinels:
+            await until(
+                lambda port=sentinel.port: _counts_on(port, self.replica.port), "the Sentinels know the replica"
+            )  # type: ignore[misc]
 
 
 @asynccontextmanager
@@ -115,11 +134,7 @@ async def watched_valkeys(folder: Path) -> AsyncIterator[Watched]:
         stack.push_async_callback(programs.end)
         primary = programs.start(free_port())
         replica = programs.start(free_port(), "--replicaof", f"127.0.0.1 {primary.port}")
-
-        async def follows() -> bool:
-            return (await talk(replica.port, "INFO", "replication"))["master_link_status"] == "up"
-
-        await until(follows, "the replica follows")
+        await until(lambda: follows(replica.port), "the replica follows")
         sentinels = [programs.start_sentinel(primary.port) for _ in range(3)]
         for sentinel in sentinels:
 
@@ -146,20 +161,26 @@ class ClusterOfThree:
                 return next(node for node in self.nodes if node.port == port)
         raise AssertionError(f"nobody has slot {slot}")
 
-    async def move(self, key: str, between: Callable[[], Awaitable[None]]) -> None:
-        """Reshard by hand: give the slot of `key` to another node, key by key; `between` runs when half have gone."""
+    async def move(self, key: str, between: Callable[[], Awaitable[None]]) -> int:
+        """Reshard by hand: give the slot of `key` to another node; `between` runs when half of its keys have gone.
+
+        How many those were.
+        """
         source = await self.owner(key)
         target = next(node for node in self.nodes if node is not source)
         slot = str(key_slot(key.encode()))
         ids = {node.port: (await command(node.port, "CLUSTER", "MYID")).decode() for node in self.nodes}
         await command(target.port, "CLUSTER", "SETSLOT", slot, "IMPORTING", ids[source.port])
         await command(source.port, "CLUSTER", "SETSLOT", slot, "MIGRATING", ids[target.port])
-        await self._send(source, target, slot, 3)
+        sent = await self._send(
+            source, target, slot, await command(source.port, "CLUSTER", "COUNTKEYSINSLOT", slot) // 2
+        )
         await between()
-        while await self._send(source, target, slot, 10):
+        while await self._send(source, target, slot, MOST_SENT):
             pass
         for node in (target, source, *self.nodes):
             await command(node.port, "CLUSTER", "SETSLOT", slot, "NODE", ids[target.port])
+        return sent
 
     async def _send(self, source: Program, target: Program, slot: str, most: int) -> int:
         keys = await command(source.port, "CLUSTER", "GETKEYSINSLOT", slot, str(most))
@@ -190,6 +211,24 @@ async def cluster_of_three(folder: Path) -> AsyncIterator[ClusterOfThree]:
         for node, _ in nodes:
             await until(lambda port=node.port: _whole(port), "the Cluster is whole")  # type: ignore[misc]
         yield ClusterOfThree([node for node, _ in nodes])
+
+
+async def stamps(port: int) -> dict[str, str | None]:
+    """All stamps that a node has."""
+    async with Redis(port=port, decode_responses=True, socket_timeout=10, retry=Retry(NoBackoff(), 0)) as client:
+        names = [name async for name in client.scan_iter("*:s:*", 1_000)]
+        return dict(zip(names, await client.mget(names), strict=True)) if names else {}
+
+
+async def follows(port: int) -> bool:
+    """Whether a node is a replica that has all that its primary had when it came."""
+    return bool((await talk(port, "INFO", "replication")).get("master_link_status") == "up")
+
+
+async def _counts_on(sentinel: int, replica: int) -> bool:
+    """Whether a Sentinel would promote the replica now."""
+    known = await talk(sentinel, "SENTINEL REPLICAS", "main")
+    return any(int(found["port"]) == replica and found["flags"] == "slave" for found in known)
 
 
 async def command(port: int, *words: str) -> Any:

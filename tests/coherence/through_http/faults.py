@@ -31,6 +31,7 @@ OFTEN: Final = {"before the hold": 2, "before COMMIT": 2, "before the release": 
 STEP_LIMIT_S: Final = 8.0
 CUT_OFF_S: Final = 0.2, 1, 3, 6
 """Also so long that writers commit under their suspension, which they wait 2.2 s for."""
+PREFIX: Final = "rollcall"
 SLOW_DRAIN: Final = timedelta(milliseconds=800)
 """How late it empties the outbox. The fence still stands, so that nothing but holds and suspensions is in the way of
 what was there before a write."""
@@ -45,21 +46,32 @@ class Faults:
         self.last = "nothing yet"
         self._random = random.Random(f"{seed} faults")
         self.done = 0
+        self.lost_stamps = self.moved_keys = 0
         self._deck: list[Callable[[], Awaitable[None]]] = []
         self._kinds: dict[Callable[[], Awaitable[None]], int] = {
             self.kill_worker: 2,
-            self.kill_at_a_step: 6,
-            self.delay_at_a_step: 8,
             self.kill_node: 1,
             self.freeze_worker: 3,
+            self.cut_sessions: 3,
+            self.restart_postgresql: 1,
+            **self._kinds_of_redis(),
+        }
+
+    def _kinds_of_redis(self) -> dict[Callable[[], Awaitable[None]], int]:
+        """Those that strike what the workers have for Redis, or stop a worker at a proxy before it."""
+        if self.stand.watched:
+            return {self.fail_over_by_sentinels: 6}
+        if self.stand.cluster:
+            return {self.reshard: 6}
+        return {
+            self.kill_at_a_step: 6,
+            self.delay_at_a_step: 8,
             self.freeze_valkey: 3,
             self.crash_valkey: 2,
             self.empty_valkey: 2,
             self.fail_over: 2,
             self.cut_off_worker: 3,
             self.cut_off_node: 2,
-            self.cut_sessions: 3,
-            self.restart_postgresql: 1,
         }
 
     def only(self, *names: str) -> None:
@@ -215,6 +227,20 @@ class Faults:
         old.kill()
         old.follow(new)
         await asyncio.to_thread(old.start)
+
+    async def fail_over_by_sentinels(self) -> None:
+        """The primary is killed; the replica that Sentinels promote had not got the last writes."""
+        assert self.stand.watched is not None
+        await self.stand.watched.cut_off_replica()
+        await asyncio.sleep(self._random.choice((0.5, 1, 2)))  # what is written now, the replica never hears of
+        self.lost_stamps += await self.stand.watched.fail_over()
+        await self.stand.watched.take_back()
+
+    async def reshard(self) -> None:
+        """The slot of all keys moves to another node; for a while half of them are here and half there."""
+        assert self.stand.cluster is not None
+        pause_s = self._random.choice((0.3, 1, 3))
+        self.moved_keys += await self.stand.cluster.move(PREFIX, lambda: asyncio.sleep(pause_s))
 
     # ---------------------------------------------------------------------------------------------------- partitions
 

@@ -1,8 +1,9 @@
 """The fault run through HTTP: `make torture`, and a short form in the suite. OPS=1000000 SEED=7 set length and seed.
 
 MINUTES=20 ends it earlier, APART=2500 is the average number of operations between faults, which come after 15 s at the
-latest (SECONDS_APART=15), ONLY="kill_node" names kinds. WITHOUT="tags are held before COMMIT" takes that safeguard out,
-and the run ends when somebody was told something wrong.
+latest (SECONDS_APART=15), ONLY="kill_node" names kinds. REDIS=sentinel lets the workers ask Sentinels for Redis, and
+REDIS=cluster gives them a Cluster: what is done to Redis then is to fail over, or to reshard.
+WITHOUT="tags are held before COMMIT" takes that safeguard out, and the run ends when somebody was told something wrong.
 
 Exit code 1 when anybody was told what is wrong, or an acknowledged write is missing.
 """
@@ -15,7 +16,8 @@ import random
 import statistics
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -79,6 +81,46 @@ class Summary(msgspec.Struct, frozen=True):
         return not (self.violations or self.missing or self.untrue or self.complaints)
 
 
+class Run:
+    """The stand with a company at work, what goes past the service, and what may be done to it."""
+
+    def __init__(self, on: Stand, company: Company, seed: int, reads_a_write: int = READS_A_WRITE) -> None:
+        self.stand = on
+        self.traffic = Traffic(on, company, seed, reads_a_write)
+        self.psql = Psql(self.traffic)
+        self.faults = Faults(on, seed)
+        self.began_s = time.monotonic()
+
+    async def through(self, until: Callable[[], Awaitable[None]], rest_s: float = 5, asks: int = 2) -> "Summary":
+        """Let everybody work until `until` has ended; then ask for everything `asks` times and sum up."""
+        traffic = self.traffic
+        await traffic.begin()
+        await traffic.run(until, self.psql.write, self.psql.watch)
+        seconds, done = time.monotonic() - self.began_s, traffic.done
+        await asyncio.sleep(rest_s)  # not for ordering: suspensions end, and outside writes come to count
+        return await _summary(self, done, seconds, await traffic.at_rest(asks))
+
+    async def hits(self, more: int) -> None:
+        """Wait until so many more answers have come from the cache."""
+        wanted = self.traffic.hits + more
+        async with asyncio.timeout(STUCK_S):
+            while self.traffic.hits < wanted:
+                await asyncio.sleep(0.02)
+
+
+@asynccontextmanager
+async def at_work(seed: int, redis: str = "pair", removed: str = "") -> AsyncIterator[Run]:
+    """Bring everything up, over a company of its own."""
+    found: list[Company] = []
+
+    async def prepare(postgres: PostgreSQL, folder: Path) -> dict[str, str]:
+        found.append(await found_company(postgres, folder, datetime.now(UTC)))
+        return {"AUTH_PRIVATE_KEY_FILE": str(folder / "auth.key")}
+
+    async with stand(prepare, VARIABLES, removed, redis) as on:
+        yield Run(on, found[0], seed, 9 if removed else READS_A_WRITE)
+
+
 async def torture(
     operations: int,
     seed: int,
@@ -88,32 +130,21 @@ async def torture(
     most_s: float = math.inf,
     removed: str = "",
     most_apart_s: float = 15,
+    redis: str = "pair",
 ) -> Summary:
     """Run until so many operations and faults are done, a fault after each `apart[0]` to `apart[1]` operations."""
-    found: list[Company] = []
-
-    async def prepare(postgres: PostgreSQL, folder: Path) -> dict[str, str]:
-        found.append(await found_company(postgres, folder, datetime.now(UTC)))
-        return {"AUTH_PRIVATE_KEY_FILE": str(folder / "auth.key")}
-
-    async with stand(prepare, VARIABLES, removed) as on:
-        reads_a_write = 9 if removed else READS_A_WRITE
-        traffic = Traffic(on, found[0], seed, reads_a_write)
-        psql, faults, began_s = Psql(traffic), Faults(on, seed), time.monotonic()
+    async with at_work(seed, redis, removed) as run:
+        traffic, faults = run.traffic, run.faults
         if only:
             faults.only(*only)
-        await traffic.begin()
 
         def over() -> bool:
             enough = traffic.done >= operations and faults.done >= least_faults
-            return enough or time.monotonic() > began_s + most_s or bool(removed and traffic.registers.wrong)
+            return enough or time.monotonic() > run.began_s + most_s or bool(removed and traffic.registers.wrong)
 
-        await traffic.run(lambda: _maltreat(traffic, faults, apart, most_apart_s, over), psql.write, psql.watch)
-        seconds = time.monotonic() - began_s
-        done = traffic.done
-        await asyncio.sleep(5)  # not for ordering: suspensions end, and outside writes come to count
-        asked = 0 if removed else await traffic.at_rest()
-        return await _summary(traffic, psql, faults, on, done, seconds, asked)
+        return await run.through(
+            lambda: _maltreat(traffic, faults, apart, most_apart_s, over), asks=0 if removed else 2
+        )
 
 
 async def _maltreat(
@@ -137,10 +168,8 @@ async def _maltreat(
     _progress(traffic, faults, time.monotonic() - began_s)
 
 
-async def _summary(
-    traffic: Traffic, psql: Psql, faults: Faults, on: Stand, done: int, seconds: float, asked: int
-) -> Summary:
-    registers = traffic.registers
+async def _summary(run: Run, done: int, seconds: float, asked: int) -> Summary:
+    traffic, psql, registers = run.traffic, run.psql, run.traffic.registers
     truth = await traffic.truth()
     untrue = [
         f"{name}: {value} in the database, {registers.by_name[name].floor} told"
@@ -158,7 +187,7 @@ async def _summary(
         registers.observed,
         psql.watched,
         asked,
-        dict(faults.by_name.most_common()),
+        dict(run.faults.by_name.most_common()),
         dict(traffic.kinds.most_common()),
         dict(traffic.ways.most_common()),
         dict(traffic.failures.most_common()),
@@ -167,17 +196,16 @@ async def _summary(
         dict(registers.wrong),
         await traffic.missing(),
         untrue,
-        [line for node in on.nodes for line in node.complaints],
+        [line for node in run.stand.nodes for line in node.complaints],
         [msgspec.to_builtins(violation) for violation in registers.violations],
     )
 
 
 def _progress(traffic: Traffic, faults: Faults, seconds: float) -> None:
     answered = sum(traffic.ways.values()) or 1
-    hits = sum(number for way, number in traffic.ways.items() if "hit" in way or way.startswith("304"))
     print(
         f"{seconds:6.0f} s  {traffic.done:9,} operations ({traffic.done / seconds:.0f}/s)  "
-        f"{traffic.registers.observed:10,} observations  {100 * hits / answered:3.0f} % hits  "
+        f"{traffic.registers.observed:10,} observations  {100 * traffic.hits / answered:3.0f} % hits  "
         f"{traffic.writes:7,} writes  {sum(faults.by_name.values()):5} faults  "
         f"{sum(traffic.failures.values()):5} failures  {sum(traffic.registers.wrong.values())} violations  "
         f"{faults.last}",
@@ -192,8 +220,8 @@ def main() -> int:
     apart, most_s = int(os.environ.get("APART", "2500")), 60 * float(os.environ.get("MINUTES", "inf"))
     most_apart_s = float(os.environ.get("SECONDS_APART", "15"))
     range_ = apart // 2, apart * 3 // 2
-    removed = os.environ.pop("WITHOUT", "")
-    summary = uvloop.run(torture(operations, seed, range_, only, 0, most_s, removed, most_apart_s))
+    removed, redis = os.environ.pop("WITHOUT", ""), os.environ.pop("REDIS", "pair")
+    summary = uvloop.run(torture(operations, seed, range_, only, 0, most_s, removed, most_apart_s, redis))
     REPORT.mkdir(parents=True, exist_ok=True)
     path = REPORT / f"seed-{seed}.json"
     path.write_text(json.dumps(msgspec.to_builtins(summary), indent=2) + "\n")

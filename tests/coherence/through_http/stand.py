@@ -7,10 +7,11 @@ import signal
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, ExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from tempfile import mkdtemp
+from typing import Final
 
 import asyncpg
 import psutil
@@ -19,6 +20,7 @@ from db.embedded.binaries import postgres_bindir
 from db.embedded.keeper import BOOTSTRAP
 from db.embedded.privileges import before_exec
 from tests.cluster.conftest import ROOT, free_port
+from tests.coherence.many_valkeys import ClusterOfThree, Watched, cluster_of_three, watched_valkeys
 from tests.coherence.through_http.worker_proxy import WorkerProxy
 from tests.coherence.valkey import Valkey
 from tests.coherence.weakened import OTHER_WAYS, SAFEGUARDS
@@ -36,6 +38,7 @@ POSTGRES = {
     "fsync": "off",  # only processes are killed here, and what they have written is with the kernel
     "full_page_writes": "off",
 }
+Valkeys = list[Valkey] | Watched | ClusterOfThree
 
 
 class PostgreSQL:
@@ -121,6 +124,8 @@ class Node:
         self._reading: asyncio.Task[None] | None = None
         self.said: Counter[str] = Counter()
         self.complaints: list[str] = []
+        self.redis_url = ""
+        """Of Sentinels or a Cluster; then there is no proxy before Redis."""
         self.redis: WorkerProxy
         self.postgres: WorkerProxy
 
@@ -131,7 +136,7 @@ class Node:
             "STATUS_PORT": "0",
             "DATA_DIR": str(self._folder / self.name),
             "DATABASE_URL": PostgreSQL.url_at(self.postgres.port),
-            "REDIS_URL": f"redis://127.0.0.1:{self.redis.port}/0",
+            "REDIS_URL": self.redis_url or f"redis://127.0.0.1:{self.redis.port}/0",
         }
         if self._removed:
             variables |= {"WITHOUT": self._removed, "PYTHONPATH": f"{TAKEN_OUT}{os.pathsep}{ROOT}"}
@@ -204,10 +209,14 @@ class Node:
 class Stand:
     """Everything that runs."""
 
-    def __init__(self, folder: Path, postgres: PostgreSQL, valkeys: list[Valkey], nodes: list[Node]) -> None:
-        self.folder, self.postgres, self.valkeys, self.nodes = folder, postgres, valkeys, nodes
+    def __init__(self, folder: Path, postgres: PostgreSQL, valkeys: Valkeys, nodes: list[Node]) -> None:
+        self.folder, self.postgres, self.nodes = folder, postgres, nodes
+        self.valkeys = valkeys if isinstance(valkeys, list) else []
+        """A pair behind proxies, unless the workers find Redis on their own."""
+        self.watched = valkeys if isinstance(valkeys, Watched) else None
+        self.cluster = valkeys if isinstance(valkeys, ClusterOfThree) else None
         self.primary = 0
-        """Which of the Valkeys the nodes are sent to."""
+        """Which of the pair the nodes are sent to."""
 
     @property
     def valkey(self) -> Valkey:
@@ -216,7 +225,9 @@ class Stand:
 
 
 @asynccontextmanager
-async def stand(prepare: object, variables: dict[str, str], removed: str = "") -> AsyncIterator[Stand]:
+async def stand(
+    prepare: object, variables: dict[str, str], removed: str = "", redis: str = "pair"
+) -> AsyncIterator[Stand]:
     """Bring everything up; `prepare(postgres, folder)` fills the database before the nodes start."""
     assert callable(prepare)
     folder = Path(mkdtemp(prefix="rc-torture-"))
@@ -226,16 +237,16 @@ async def stand(prepare: object, variables: dict[str, str], removed: str = "") -
         postgres = PostgreSQL(folder)
         stack.push_async_callback(postgres.stop)
         await postgres.start()
-        valkeys = valkey_pair(folder)
-        for valkey in valkeys:
-            stack.callback(valkey.kill)
-            await asyncio.to_thread(valkey.start)
+        valkeys = await stack.enter_async_context(REDIS[redis](folder))
         variables = variables | await prepare(postgres, folder)
         if removed and (sql := (SAFEGUARDS | OTHER_WAYS)[removed].sql):
             await postgres.run_as_owner(sql)
         nodes = [Node(name, folder, variables, removed) for name in ("node-1", "node-2")]
         for node in nodes:
-            node.redis = await stack.enter_async_context(worker_proxy(node, os.fspath(valkeys[0].path)))
+            if isinstance(valkeys, list):
+                node.redis = await stack.enter_async_context(worker_proxy(node, os.fspath(valkeys[0].path)))
+            else:
+                node.redis_url = valkeys.url
             node.postgres = await stack.enter_async_context(worker_proxy(node, ("127.0.0.1", postgres.port)))
         for node in nodes:
             stack.push_async_callback(node.stop)
@@ -254,19 +265,30 @@ async def worker_proxy(node: Node, upstream: str | tuple[str, int]) -> AsyncIter
         await proxy.close()
 
 
-def valkey_pair(folder: Path) -> list[Valkey]:
+@asynccontextmanager
+async def valkey_pair(folder: Path) -> AsyncIterator[list[Valkey]]:
     """A Valkey and its replica, which may take over with less than the first had."""
     ports = [free_port(), free_port()]
     found: list[Valkey] = []
-    for number, port in enumerate(ports):
-        own = folder / f"kv{number}"
-        own.mkdir()
-        more = {"replicaof": f"127.0.0.1 {ports[0]}"} if number else {}
-        found.append(
-            Valkey(
+    with ExitStack() as stack:
+        for number, port in enumerate(ports):
+            own = folder / f"kv{number}"
+            own.mkdir()
+            more = {"replicaof": f"127.0.0.1 {ports[0]}"} if number else {}
+            valkey = Valkey(
                 own,
                 **{"port": str(port), "bind": "127.0.0.1", "dbfilename": "dump.rdb", "maxmemory": "128mb"},
                 **{"maxmemory-policy": "volatile-lru", "repl-diskless-sync-delay": "0", **more},
             )
-        )
-    return found
+            stack.callback(valkey.kill)
+            await asyncio.to_thread(valkey.start)
+            found.append(valkey)
+        yield found
+
+
+REDIS: Final[dict[str, Callable[[Path], AbstractAsyncContextManager[Valkeys]]]] = {
+    "pair": valkey_pair,
+    "sentinel": watched_valkeys,
+    "cluster": cluster_of_three,
+}
+"""What the workers may have for Redis."""

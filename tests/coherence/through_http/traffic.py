@@ -82,6 +82,11 @@ class Traffic:
             finally:
                 self.stopping = True
 
+    @property
+    def hits(self) -> int:
+        """How many answers came from the cache of responses, or were known to the client and right."""
+        return sum(number for way, number in self.ways.items() if "hit" in way or way.startswith("304"))
+
     def client(self, viewer: str, node: int, choice: random.Random) -> Client:
         """Somebody at one of the nodes."""
         return Client(self.stand.nodes[node].port, self.company.token_by_viewer[viewer], choice)
@@ -281,12 +286,12 @@ class Traffic:
         lost += [f"{run_id} twice" for run_id, times in Counter(str(row[2]) for row in trail).items() if times > 1]
         return lost + sorted(self.hired - numbers) + sorted(self.punched - events)
 
-    async def at_rest(self) -> int:
-        """When nothing goes on any more: ask everything of both nodes, twice; how often something was asked."""
+    async def at_rest(self, times: int = 2) -> int:
+        """When nothing goes on any more: ask everything of both nodes; how often something was asked."""
         asked = 0
         for node in range(len(self.stand.nodes)):
             client = self.client("hr", node, self._random)
-            for question in self.questions().every() * 2:
+            for question in self.questions().every() * times:
                 asked += await self.look(client, question, f"hr at rest at node-{node + 1}") is not None
             client.close()
         return asked
