@@ -27,6 +27,8 @@ LUA: Final = {path.stem: path.read_text() for path in (Path(__file__).parent / "
 ELSEWHERE: Final = (ReadOnlyError, MovedError, ClusterDownError)
 """Errors of a server that is not, or no longer, the one to talk to."""
 SHA: Final = {name: hashlib.sha1(lua.encode(), usedforsecurity=False).hexdigest() for name, lua in LUA.items()}
+TRYING_AGAIN: Final = ("hold", "renew")
+"""Scripts that find out whether Redis is back: a writer without a hold would wait for longer. No reader does."""
 
 
 class CacheUnreachable(Exception):
@@ -67,7 +69,7 @@ class Server:
 
     async def mget(self, names: Sequence[str]) -> Answer:
         """The values of many keys in one round trip."""
-        return await self.ask("MGET", *names)
+        return await self.ask("MGET", *names, tries_again=False)
 
     async def delete(self, names: Sequence[str]) -> Answer:
         """Delete keys; how many there were."""
@@ -80,13 +82,13 @@ class Server:
 
     async def script(self, name: str, keys: Sequence[str], arguments: Sequence[Any]) -> Answer:
         """Run one of the scripts in cache/lua."""
-        rest = (len(keys), *keys, *arguments)
+        rest, tries_again = (len(keys), *keys, *arguments), name in TRYING_AGAIN
         try:
-            return await self.ask("EVALSHA", SHA[name], *rest)
+            return await self.ask("EVALSHA", SHA[name], *rest, tries_again=tries_again)
         except CacheUnreachable as error:
             if not isinstance(error.__cause__, NoScriptError):
                 raise
-            return await self.ask("EVAL", LUA[name], *rest)
+            return await self.ask("EVAL", LUA[name], *rest, tries_again=tries_again)
 
     async def clock_ms(self) -> Answer:
         """The server's own clock: no other clock is ever compared with its deadlines."""
@@ -101,13 +103,17 @@ class Server:
         """Use no open connection again: the address may lead elsewhere by now, which only a new one finds out."""
         self._wires.renew()
 
+    def bare_connection(self) -> AbstractConnection:
+        """A connection of redis-py, not open yet, that will ask for nothing by itself: the others need INFO."""
+        return self._connection_class(**self._options)
+
     async def _connected(self) -> Wire:
         return await Wire.open(self._connection_class(**self._options))
 
-    async def ask(self, *command: Any) -> Answer:
-        """The answer to any command; raises CacheUnreachable."""
+    async def ask(self, *command: Any, tries_again: bool = True) -> Answer:
+        """The answer to any command; raises CacheUnreachable. Whether it `tries_again` is for the breaker."""
         try:
-            with self.breaker.attempt():
+            with self.breaker.attempt(tries_again=tries_again):
                 answer = await self._answered(command)
         except BreakerOpen as error:
             raise CacheUnreachable("Redis failed a moment ago") from error

@@ -1,7 +1,8 @@
 """An operation as a command was given it: a text, @FILE or the name of one that is asked often; and who asks it."""
 
+import re
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 import orjson
@@ -17,6 +18,8 @@ from web.execution import Execution, PreparedOperation
 from web.graphql_request import GraphQLRequest
 from web.negotiation import GRAPHQL_RESPONSE
 
+NAME: Final = re.compile(r"\w+")
+
 
 class Question(msgspec.Struct, frozen=True):
     """What the command was given; `option` is the one that names the user."""
@@ -29,7 +32,14 @@ class Question(msgspec.Struct, frozen=True):
 
 async def asked(database: Database, question: Question) -> tuple[GraphQLRequest, UserId]:
     """The request, and who makes it: as given, the rest as it was recorded."""
-    recorded = await _recorded(database, question.operation)
+    often = await _asked_often(database)
+    recorded = next((one for one in often if one.operation_name == question.operation), None)
+    if recorded is None and NAME.fullmatch(question.operation):
+        names = ", ".join(sorted({one.operation_name for one in often if one.operation_name})) or "none yet"
+        raise SettingsError(
+            "OPERATION: needed a query, @FILE, or the name of a query that is asked often,"
+            f" got {question.operation!r}; asked often: {names}"
+        )
     query = recorded.query if recorded else _text(question.operation)
     variables = _variables(question.variables or (recorded.variables if recorded else "{}"))
     name = recorded.operation_name if recorded else None
@@ -57,9 +67,9 @@ def messages(answer: Answer) -> str:
     return "; ".join(error["message"] for error in orjson.loads(answer.body).get("errors", ()))[:500]
 
 
-async def _recorded(database: Database, name: str) -> FrequentOperation | None:
+async def _asked_often(database: Database) -> list[FrequentOperation]:
     async with database.read() as connection:
-        return next((one for one in await frequent(connection, MOST_KEPT) if one.operation_name == name), None)
+        return list(await frequent(connection, MOST_KEPT))
 
 
 def _text(operation: str) -> str:

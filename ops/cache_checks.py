@@ -6,12 +6,15 @@ It works under names of its own beside those of the installation, and removes th
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from secrets import token_hex
 from typing import Any, Final
 
 import msgspec
-from redis.exceptions import NoPermissionError
+from redis.asyncio.connection import AbstractConnection
+from redis.exceptions import ClusterCrossSlotError, NoPermissionError, RedisError, ResponseError
+from redis.exceptions import TimeoutError as RedisTimeout
 
 from cache.commands import COMMANDS
 from cache.fence import Fence
@@ -26,10 +29,16 @@ EVERYTHING: Final = "test"
 OLDEST: Final = (7, 0)
 """PEXPIRETIME came with Redis 7.0; Valkey says of itself 7.2."""
 SHORT: Final = timedelta(milliseconds=60)
+LONGEST_SILENCE_S: Final = 2
+HOW_TO_LET: Final = "docs/operate/commands.md says what it needs"
 
 
 class Broken(Exception):
     """A promise is not kept; the message says which."""
+
+
+class NothingElse(Broken):
+    """One without which no other can be tried."""
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -39,12 +48,14 @@ class Outcome(msgspec.Struct, frozen=True):
     ms: float
     note: str = ""
     error: str = ""
+    is_last: bool = False
 
 
 class Core:
     """Two clients of one Redis, and a lookup that exists nowhere else."""
 
     def __init__(self, open_server: Callable[[], Server], prefix: str) -> None:
+        self.prefix_of_all = prefix
         self.prefix = f"{prefix}:test-{token_hex(4)}"
         self.servers = open_server(), open_server()
         self.ours, self.other = (SecondLevelCache(server, self.prefix) for server in self.servers)
@@ -74,10 +85,11 @@ class Core:
         await self.ours.settle()
 
     async def close(self) -> None:
-        """Remove everything, and close the connections."""
+        """Remove everything, and close the connections; what may not be listed or deleted ends by itself."""
         try:
-            while names := await self.names():
-                await self.server.delete(names)
+            with suppress(CacheUnreachable):
+                while names := await self.names():
+                    await self.server.delete(names)
         finally:
             await self.ours.close()
             await self.other.close()
@@ -108,16 +120,34 @@ async def _version(core: Core) -> str:
 
 
 async def _commands(core: Core) -> str:
-    refused = []
-    name = f"{core.prefix}:e:acl"
-    for command, arguments in COMMANDS.items():
-        try:
-            await core.server.ask(command, *(name if part == "KEY" else part for part in arguments))
-        except CacheUnreachable as error:
-            if isinstance(error.__cause__, NoPermissionError):
-                refused.append(command)
-    _needs(f"the user may not run {', '.join(refused)}: docs/operate/commands.md lists what it needs", not refused)
+    """Over a connection of its own, which needs none of them."""
+    connection = core.server.bare_connection()
+    try:
+        async with asyncio.timeout(LONGEST_SILENCE_S):
+            await connection.connect()  # type: ignore[no-untyped-call]
+            refused = [name for name in COMMANDS if await _refuses(connection, name, core)]
+    except TimeoutError:
+        raise RedisTimeout(f"no answer within {LONGEST_SILENCE_S} s") from None
+    finally:
+        await connection.disconnect(nowait=True)
+    if refused:
+        broken = NothingElse if "INFO" in refused else Broken
+        raise broken(f"the user may not run {', '.join(refused)}: {HOW_TO_LET}")
     return f"{len(COMMANDS)} commands"
+
+
+async def _refuses(connection: AbstractConnection, command: str, core: Core) -> bool:
+    key = f"{core.prefix}:e:acl"
+    await connection.send_command(command, *(key if part == "KEY" else part for part in COMMANDS[command]))
+    try:
+        await connection.read_response()
+    except NoPermissionError as error:
+        if command not in str(error).upper():
+            raise NothingElse(f"the user may not use the keys {core.prefix_of_all}:*: {HOW_TO_LET}") from None
+        return True
+    except ResponseError:
+        pass  # it may be run, and that is all that was asked
+    return False
 
 
 async def _slots(core: Core) -> str:
@@ -125,6 +155,8 @@ async def _slots(core: Core) -> str:
     try:
         await core.server.mget([core.ours.fence_name, core.ours.stamp_prefix + TAG, f"{core.ours.entry_prefix}x"])
     except CacheUnreachable as error:
+        if not isinstance(error.__cause__, ClusterCrossSlotError):
+            raise
         raise Broken(
             f"keys of one lookup are not in one slot: write REDIS_URL as that of a Cluster ({error})"
         ) from None
@@ -229,8 +261,8 @@ async def _latency(core: Core) -> str:
 
 
 CHECKS: Final[dict[str, Callable[[Core], Awaitable[str]]]] = {
-    "server": _version,
     "commands": _commands,
+    "server": _version,
     "slots": _slots,
     "eviction policy": _eviction,
     "fence": _fence,
@@ -244,24 +276,31 @@ CHECKS: Final[dict[str, Callable[[Core], Awaitable[str]]]] = {
 
 
 async def checked(open_server: Callable[[], Server], prefix: str) -> list[Outcome]:
-    """Run every check, and remove what they stored."""
+    """Run every check, and remove what they stored; raises CacheUnreachable when Redis does not answer at all."""
     core = Core(open_server, prefix)
+    outcomes: list[Outcome] = []
     try:
-        return [await _outcome(name, check(core)) for name, check in CHECKS.items()]
+        for name, check in CHECKS.items():
+            outcomes.append(await _outcome(name, check(core)))
+            if outcomes[-1].is_last:
+                break
+    except (RedisError, OSError, TimeoutError) as error:
+        raise CacheUnreachable(str(error)) from error
     finally:
         await core.close()
+    return outcomes
 
 
 async def _outcome(name: str, check: Awaitable[str]) -> Outcome:
     started_s = time.perf_counter()
-    note = error = ""
+    note, error, is_last = "", "", False
     try:
         note = await check
     except Broken as broken:
-        error = str(broken)
+        error, is_last = str(broken), isinstance(broken, NothingElse)
     except CacheUnreachable as unreachable:
         error = f"Redis does not answer, or refuses: {unreachable}"
-    return Outcome(name, round((time.perf_counter() - started_s) * 1e3, 1), note, error)
+    return Outcome(name, round((time.perf_counter() - started_s) * 1e3, 1), note, error, is_last)
 
 
 async def _info(core: Core, section: str) -> dict[str, str]:

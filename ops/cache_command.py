@@ -1,20 +1,11 @@
 """`rollcall cache`: whether the second-level cache is usable, and what it is worth."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import orjson
 import typer
-from msgspec.structs import asdict
 
-from ops.asked import Question
-from ops.cache_checks import Outcome, checked
-from ops.cache_entries import inspected, invalidated, opened, over_cache, server_of
-from ops.cache_verification import verified_all
-from ops.cache_warming import warmed
-from ops.cache_why import explained
-from ops.installation import Installation
-from ops.status_client import StatusPort
 from ops.terminal import (
     FAILED,
     AsJson,
@@ -31,6 +22,9 @@ from ops.terminal import (
 )
 from web.settings import Settings
 
+if TYPE_CHECKING:  # what a command works with is loaded when it runs: `stats` needs neither server's driver
+    from ops.cache_checks import Outcome
+
 cache = typer.Typer(help="The second-level cache: is it usable, what is it worth.", no_args_is_help=True)
 OLD_OUTBOX_S: Final = 5.0
 MOST_ENTRIES: Final = 10_000
@@ -40,7 +34,7 @@ AMOUNTS: Final = {
     "those in Redis": "shared_answers",
     "past the cache": "bypasses",
     "failures of Redis": "failures",
-    "writes": "writes",
+    "writes (tags held, or cache suspended)": "writes",
     "verified": "verified",
     "stale": "stale",
 }
@@ -65,6 +59,8 @@ def health(as_json: AsJson = False) -> None:
 @cache.command(epilog=examples("rollcall cache stats", "rollcall cache stats --json | jq .loaders.employee"))
 def stats(as_json: AsJson = False) -> None:
     """Hit rates by loader and by viewer, fills, writes, lookups past the cache by reason, fence, outbox, memory."""
+    from ops.status_client import StatusPort
+
     with plain_errors():
         found = StatusPort(Settings.from_environment()).get("/cluster/stats")["cache"]
     if as_json:
@@ -75,6 +71,7 @@ def stats(as_json: AsJson = False) -> None:
         (n, percent(of["hit_rate"]), of["hits"], of["misses"], of["fills"]) for n, of in found["loaders"].items()
     ]
     rate = ">hit rate (last minute)"
+    screen.print("counts are of all workers since each of them started\n")
     screen.print(table("Loaders", ("loader", rate, ">hits", ">misses", ">fills"), loaders))
     viewers = [(name, percent(of["hit_rate"]), of["hits"], of["misses"]) for name, of in found["viewers"].items()]
     screen.print(table("\nWhole answers", ("viewer", rate, ">hits", ">misses"), viewers))
@@ -92,7 +89,10 @@ def stats(as_json: AsJson = False) -> None:
 def test_core(as_json: AsJson = False) -> None:
     """Try every promise of the cache on the configured Redis, beside what is stored; exits 1 when one is broken."""
 
-    async def work(settings: Settings) -> list[Outcome]:
+    async def work(settings: Settings) -> "list[Outcome]":
+        from ops.cache_checks import checked
+        from ops.cache_entries import opened, server_of
+
         async with opened(settings) as of_settings:
             assert of_settings.server is not None
             return await checked(lambda: server_of(settings), of_settings.server.prefix)
@@ -100,7 +100,7 @@ def test_core(as_json: AsJson = False) -> None:
     outcomes = run(work)
     broken = [outcome.check for outcome in outcomes if outcome.error]
     if as_json:
-        print_json({"kept": not broken, "broken": broken, "checks": [asdict(outcome) for outcome in outcomes]})
+        print_json({"kept": not broken, "broken": broken, "checks": [_plain(outcome) for outcome in outcomes]})
     else:
         rows = [(o.check, "broken" if o.error else "kept", f"{o.ms:.0f} ms", o.error or o.note) for o in outcomes]
         console().print(table("", ("check", "", ">took", ""), rows))
@@ -114,11 +114,16 @@ def inspect(
     as_json: AsJson = False,
 ) -> None:
     """An entry with its key, value, tags and stamps, and why it is not served; or the stamp of a tag."""
+    from ops.cache_entries import inspected, over_cache
+
     found = run(over_cache(lambda of_settings: inspected(of_settings, key)))
     if as_json:
         print_json(found)
         return
     screen, tags = console(), found.get("tags", {})
+    if "stamp" in found and found["stamp"] is None:
+        screen.print(f"{found['tag']} has no stamp: nothing that is stored rests on it")
+        return
     screen.print(table("", ("", ""), [(name, _text(value)) for name, value in found.items() if name != "tags"]))
     if tags:
         stamps = [(tag, of["stored"], of["now"]) for tag, of in tags.items()]
@@ -138,18 +143,17 @@ def invalidate(
 
     Needed only after changes that no trigger could see: all others invalidate by themselves.
     """
+    from ops.cache_entries import invalidated, over_cache
+
     found = run(over_cache(lambda of_settings: invalidated(of_settings, tags, most, dry_run=dry_run)))
     if as_json:
         print_json(found)
-    elif dry_run:
-        console().print(
-            f"would restamp {len(tags)} tags; of {found['looked_at']:,} entries {found['entries']:,} rest on them"
-        )
     else:
-        console().print(
-            f"{found['restamped']} of {len(tags)} tags have new stamps;"
-            f" of {found['looked_at']:,} entries {found['entries']:,} rested on them"
-        )
+        rested = f"{found['entries']:,} of {_looked_at(found['looked_at'], most)}"
+        if dry_run:
+            console().print(f"would give {_tags(len(tags))} new stamps; {rested} rest on them")
+        else:
+            console().print(f"{found['restamped']} of {_tags(len(tags))} got new stamps; {rested} rested on them")
     if found.get("unchanged"):
         typer.echo(f"still the same: {', '.join(found['unchanged'])}", err=True)
         raise typer.Exit(FAILED)
@@ -158,6 +162,8 @@ def invalidate(
 @cache.command(epilog=examples("rollcall cache verify", "rollcall cache verify --most 100000 --dry-run"))
 def verify(most: MostEntries = MOST_ENTRIES, dry_run: DryRun = False, as_json: AsJson = False) -> None:
     """Compare what is stored with PostgreSQL; what differs is made unusable, and the command exits 1."""
+    from ops.cache_verification import verified_all
+
     found = run(lambda settings: verified_all(settings, most, dry_run=dry_run))
     if as_json:
         print_json(found)
@@ -183,17 +189,19 @@ def warm(
 
     Each with the rights that its user has now. Their rows are stored as well.
     """
+    from ops.cache_warming import warmed
+
     found = run(lambda settings: warmed(settings, most, dry_run=dry_run))
     if as_json:
         print_json(found)
     elif dry_run:
         rows = [(of["weight"], of["operation"], of["user_id"], of["variables"]) for of in found["operations"]]
         console().print(table("", (">weight", "query", ">user", "variables"), rows))
-    else:
+    elif found["usable"]:
         outcomes = ", ".join(f"{number:,} {outcome}" for outcome, number in found["outcomes"].items())
         console().print(f"{outcomes or 'nothing was recorded yet'}; {found['fills']:,} entries stored")
     if not found["usable"]:
-        typer.echo("the cache is not usable: rollcall cache health says why", err=True)
+        typer.echo("the cache is not usable, so nothing is executed: rollcall cache health says why", err=True)
         raise typer.Exit(FAILED)
 
 
@@ -205,6 +213,9 @@ def why(
     as_json: AsJson = False,
 ) -> None:
     """Execute a query and say why its answer is kept or not, with its tags, their stamps and ages; exits 1 when not."""
+    from ops.asked import Question
+    from ops.cache_why import explained
+
     found = run(lambda settings: explained(settings, Question(operation, user, variables)))
     if as_json:
         print_json(found)
@@ -212,12 +223,22 @@ def why(
         screen = console()
         screen.print(f"{'kept' if found['kept'] else 'not kept'}: {found['why']}")
         screen.print(table("", ("", ""), [(name, _text(found[name])) for name in SHOWN if found[name] is not None]))
-        loaders = [(of["loader"], of["keys"], of["hits"], of["misses"]) for of in found["loaders"]]
-        screen.print(table("Loaders", ("loader", ">keys", ">hits", ">misses"), loaders))
+        loaders = [
+            (of["loader"], of["keys"], of["hits"], of["misses"], ", ".join(of["bypasses"])) for of in found["loaders"]
+        ]
+        screen.print(table("Loaders", ("loader", ">keys", ">hits", ">misses", "past the cache"), loaders))
         tags = [(of["tag"], of["stamp"], of["ageSeconds"]) for of in found["tags"]]
         screen.print(table("Tags", ("tag", "stamp", ">changed before (s)"), tags))
     if not found["kept"]:
         raise typer.Exit(FAILED)
+
+
+def _tags(number: int) -> str:
+    return f"{number:,} tag{'' if number == 1 else 's'}"
+
+
+def _looked_at(number: int, most: int) -> str:
+    return f"the first {number:,} entries (--most looks at more)" if number == most else f"{number:,} entries"
 
 
 def problems(servers: Mapping[str, Any]) -> list[str]:
@@ -238,21 +259,25 @@ def problems(servers: Mapping[str, Any]) -> list[str]:
 
 
 async def _look(settings: Settings) -> Mapping[str, Any]:
-    looker = Installation(settings)
+    from ops.installation import Installation
+
+    looker = Installation(settings, explains=True)
     try:
         found = await looker.look()
     finally:
         await looker.close()
     if not found["database"]["up"] and not found["redis"]["up"] and not found["redis"].get("off"):
-        raise NotReachable(f"{found['database']['error']}, and {found['redis']['error']}")
+        raise NotReachable(f"{found['database']['error']}\n{found['redis']['error']}")
     return found
 
 
 def _rows(servers: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     database, redis = servers["database"], servers["redis"]
+    epoch = f"epoch {database['cache_epoch']}" if "cache_epoch" in database else ""
+    keys = f"{redis['keys']:,} keys, {mebibytes(redis['used_memory_bytes'])}" if redis["up"] else ""
     return [
-        ("PostgreSQL", _state(database), f"epoch {database.get('cache_epoch', '–')}"),
-        ("Redis", _state(redis), f"{shown(redis.get('keys'))} keys, {mebibytes(redis.get('used_memory_bytes', 0))}"),
+        ("PostgreSQL", _state(database), epoch),
+        ("Redis", _state(redis), keys),
         ("fence", f"{redis.get('fence_s', 0):g} s left", "0: the cache is off"),
         ("outbox", f"{shown(database.get('outbox_rows'))} waiting", "drained every 250 ms"),
     ]
@@ -263,4 +288,10 @@ def _text(value: object) -> str:
 
 
 def _state(server: Mapping[str, Any]) -> str:
-    return f"up, {server['version']}, {server['answer_ms']:g} ms" if server["up"] else server.get("error", "off")
+    if server["up"]:
+        return f"up, {server['version']}, {server['answer_ms']:g} ms"
+    return "off" if "off" in server else "not up"
+
+
+def _plain(outcome: "Outcome") -> dict[str, Any]:
+    return {"check": outcome.check, "ms": outcome.ms, "note": outcome.note, "error": outcome.error}

@@ -2,21 +2,22 @@
 
 import logging
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, TypeVar
 
+import msgspec
 import structlog
 
 from cache.entries import Entries, Entry, Stamp, shown
 from cache.reading import HELD, dependencies
 from cache.second_level import SecondLevelCache
 from cache.server import CacheUnreachable, Server
-from db.tags import tags_by_table
 from domain.errors import RollcallError
 from loaders.catalogue import batch_of, batches, key_of
 from ops.cache_answers import ANSWERS, HINTS, kind_of, shown_answer, shown_hint, tags_of
-from ops.terminal import NotReachable
+from ops.cache_tags import check_tag
+from ops.redis_refusal import refusal
 from web.environment import SettingsError
 from web.settings import Settings
 from web.stores import open_cache
@@ -34,7 +35,7 @@ async def opened(settings: Settings) -> AsyncIterator[SecondLevelCache]:
         with _alarms_alone():
             yield cache
     except CacheUnreachable as error:
-        raise NotReachable(f"Redis does not answer, or refuses: {error}") from None
+        raise refusal(error, settings) from None
     finally:
         await cache.close()
 
@@ -77,6 +78,7 @@ async def inspected(cache: SecondLevelCache, name: str) -> Mapping[str, Any]:
     entries = Entries(cache)
     bare = name.removeprefix(cache.entry_prefix)
     if ":" not in bare:
+        check_tag("KEY", bare)
         return {"tag": bare, "stamp": _shown_stamp((await entries.stamps([bare]))[bare])}
     namespace, _, rest = bare.partition(":")
     if namespace in batches():  # employee:42 for the entry of this version of the code
@@ -85,11 +87,16 @@ async def inspected(cache: SecondLevelCache, name: str) -> Mapping[str, Any]:
         return {"entry": bare, "kind": "hint", "viewerFacts": shown_hint(hint)}
     try:
         entry = await entries.entry(bare)
+        if entry is not None:
+            return await _described(entries, bare, entry)
     except ValueError:
         return {"entry": bare, "usable": False, "why": ["it does not decode: it counts as a miss"]}
-    if entry is None:
-        raise RollcallError(f"KEY: needed the name of an entry or a tag, got {name!r}: there is no such entry")
-    return await _described(entries, bare, entry)
+    if namespace in batches():
+        raise RollcallError(f"KEY: nothing is stored as {name} now")
+    raise RollcallError(
+        "KEY: needed employee:42 for the entry of a lookup, the name of an entry in Redis, or a tag,"
+        f" got {name!r}: there is no such entry; lookups: {', '.join(sorted(batches()))}"
+    )
 
 
 async def _described(entries: Entries, name: str, entry: Entry) -> Mapping[str, Any]:
@@ -107,7 +114,8 @@ async def _described(entries: Entries, name: str, entry: Entry) -> Mapping[str, 
     key = key_of(batch, entry.key)
     rested = await _rested(entries, fence, entry, dependencies(batch.policy.tags(key)))
     kind = {"loader": batch.policy.namespace, "kind": batch.policy.kind}
-    return found | rested | kind | {"key": shown(entry.key), "value": shown(entry.value)}
+    value = named(batch.policy.decode(entry.value))
+    return found | rested | kind | {"key": shown(entry.key), "value": value}
 
 
 async def _rested(entries: Entries, fence: bytes | None, entry: Entry, tags: Sequence[str]) -> dict[str, Any]:
@@ -141,6 +149,17 @@ def _why_not(fence: bytes | None, entry: Entry, tags: Sequence[str], now: Sequen
     return found
 
 
+def named(value: Any) -> Any:
+    """A value as plain objects, whose rows name their columns."""
+    if isinstance(value, msgspec.Struct):
+        return {field: named(getattr(value, field)) for field in value.__struct_fields__}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [named(item) for item in value]
+    if isinstance(value, Mapping):
+        return {str(key): named(item) for key, item in value.items()}
+    return msgspec.to_builtins(value)
+
+
 def _shown_stamp(stamp: Stamp | None) -> Mapping[str, Any] | None:
     if stamp is None:
         return None
@@ -149,7 +168,8 @@ def _shown_stamp(stamp: Stamp | None) -> Mapping[str, Any] | None:
 
 async def invalidated(cache: SecondLevelCache, tags: Sequence[str], most: int, *, dry_run: bool) -> Mapping[str, Any]:
     """Give tags new stamps, and read them back; how many entries rested on them."""
-    _check_tags(tags)
+    for tag in tags:
+        check_tag("TAG", tag)
     entries = Entries(cache)
     before = await entries.raw_stamps(tags)
     found = {"tags": list(tags), "dry_run": dry_run, **await _resting_on(entries, set(tags), most)}
@@ -159,16 +179,6 @@ async def invalidated(cache: SecondLevelCache, tags: Sequence[str], most: int, *
     after = await entries.raw_stamps(tags)
     unchanged = [tag for tag, was, now in zip(tags, before, after, strict=True) if now is None or now == was]
     return found | {"restamped": len(tags) - len(unchanged), "unchanged": unchanged}
-
-
-def _check_tags(tags: Iterable[str]) -> None:
-    known = {tag.subject for of_table in tags_by_table().values() for tag in of_table}
-    for tag in tags:
-        if tag.partition(".")[0] not in known:
-            raise SettingsError(
-                f"TAG: needed a tag like employee.id=42, or a table for all of its tags, got {tag!r};"
-                f" tables: {', '.join(sorted(known))}"
-            )
 
 
 async def _resting_on(entries: Entries, tags: set[str], most: int) -> dict[str, int]:

@@ -13,6 +13,7 @@ from ops.cache_entries import opened
 from resolvers.context import Context
 from telemetry.clock import utc_now
 from telemetry.recording import recording
+from web.answers import Answer
 from web.cache_report import Outcome, report_on
 from web.execution import Execution, PreparedOperation
 from web.negotiation import GRAPHQL_RESPONSE
@@ -25,9 +26,15 @@ KEPT: Final = "it rests on stamps only; a worker sends it again while they and t
 REASONS: Final = {
     "mutation": "mutations never are",
     "error": "the answer has an error",
-    "unstamped": "something was read without a stamp: Redis away, the fence lapsed, or a tag held by a writer",
+    "unstamped": "something was read without a stamp",
     "live": "it is right for its moment only",
     "large": "it takes more than an eighth of RESPONSE_CACHE_BYTES",
+}
+PAST_THE_CACHE: Final = {
+    "breaker": "Redis does not answer",
+    "fenced": "the fence has lapsed",
+    "held": "a writer holds a tag",
+    "unreachable": "Redis does not answer",
 }
 
 
@@ -70,5 +77,13 @@ async def _explained(
     kept, reason = responses.keep(key, context, answer)
     await cache.settle()
     report = report_on(Outcome(answer, kept, reason), context, responses.facts(key), made)
-    why = KEPT if kept else REASONS[reason]
-    return {"kept": kept is not None, "why": f"{why}: {messages(answer)}" if reason == "error" else why, **report}
+    return {"kept": kept is not None, "why": KEPT if kept else _why_not(reason, answer, report), **report}
+
+
+def _why_not(reason: str, answer: Answer, report: Mapping[str, Any]) -> str:
+    if reason == "error":
+        return f"{REASONS[reason]}: {messages(answer)}"
+    past = {PAST_THE_CACHE.get(why, why) for of in report["loaders"] for why in of["bypasses"]}
+    if reason == "unstamped" and not past:
+        return "nothing that it reads has a stamp"
+    return ": ".join([REASONS[reason], *sorted(past)])

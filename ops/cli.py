@@ -11,26 +11,36 @@ from typing import Annotated, Final
 import typer
 
 MODULES: Final = {
-    "attendance": "ops.attendance",
-    "cache": "ops.cache_command",
-    "cluster": "ops.cluster_command",
-    "db": "ops.db_command",
-    "demo": "ops.demo_command",
-    "doctor": "ops.doctor_command",
-    "perf": "ops.perf_command",
-    "user": "ops.user_command",
+    "attendance": ("ops.attendance", "The attendance rules."),
+    "cache": ("ops.cache_command", "The second-level cache: is it usable, what is it worth."),
+    "cluster": ("ops.cluster_command", "The running service: figures, reload, number of workers."),
+    "db": ("ops.db_command", "The database: migrations, slow statements, plans."),
+    "demo": ("ops.demo_command", "Fill an empty database with a company whose days are derived from raw punches."),
+    "doctor": (
+        "ops.doctor_command",
+        "Check settings, servers, versions, clock, disk, pools and kernel limits; exits 1 when something is an error.",
+    ),
+    "perf": ("ops.perf_command", "Speed: what is slow, where time goes, how much the service bears."),
+    "user": ("ops.user_command", "Users: the first administrator, forgotten passwords."),
 }
-"""Where the command, or the group of commands, of that name is."""
+"""Where the command, or the group of commands, of that name is, and what the list of all says of it unread."""
 ASKED_TO_COMPLETE: Final = ("_TYPER_COMPLETE_ARGS", "COMP_WORDS")
 """Variables with the line to complete: of bash the second, of other shells the first."""
 
 
-def application(words: Sequence[str] = ()) -> typer.Typer:
-    """The whole application; when the first of the words names a group, that one alone, which loads much faster."""
+def application(words: Sequence[str] | None = None) -> typer.Typer:
+    """The whole application; for the words of a command line what they ask for alone, which loads much faster.
+
+    Where they name no command, all are listed without being loaded.
+    """
     app = typer.Typer(name="rollcall", help="Operate Rollcall, the attendance service.", no_args_is_help=True)
     app.callback()(_about)
-    for name in [words[0]] if words and words[0] in MODULES else MODULES:
-        _add(app, name, importlib.import_module(MODULES[name]))
+    first = next((word for word in words or () if not word.startswith("-")), "")
+    for name in [first] if first in MODULES else MODULES:
+        if words is None or name == first:
+            _add(app, name, importlib.import_module(MODULES[name][0]))
+        else:
+            app.command(name, help=MODULES[name][1])(_listed)
     return app
 
 
@@ -40,6 +50,10 @@ def _add(app: typer.Typer, name: str, module: ModuleType) -> None:
         app.add_typer(found, name=name)
     else:
         app.command(epilog=module.EXAMPLES)(found)
+
+
+def _listed() -> None:
+    """Stands for a command in the list of all; it is never run, since a line that names a command loads that one."""
 
 
 def _print_version(wanted: bool) -> None:

@@ -16,7 +16,6 @@ from ops.doctor import (
     of_settings,
     of_status_port,
 )
-from ops.installation import Installation
 from ops.status_client import StatusPort
 from ops.terminal import FAILED, AsJson, NotReachable, console, examples, plain_errors, print_json, run, table
 from web.settings import Settings
@@ -50,6 +49,7 @@ def _plain(finding: Finding) -> dict[str, str]:
 
 async def _findings(settings: Settings, *, private: bool) -> list[Finding]:
     from db.migrate import newest_migration
+    from ops.installation import Installation
 
     looker = Installation(settings)
     try:

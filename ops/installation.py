@@ -6,20 +6,28 @@ from contextlib import suppress
 from typing import Any
 
 from redis.asyncio import BlockingConnectionPool, Redis
-from redis.exceptions import RedisError
+from redis.exceptions import AuthenticationError, RedisError, ResponseError
 
 from cache.addresses import ways_to
 from cache.place import prefix_at
 from db.database import Database, PoolLimits
+from db.errors import Unreachable
 from db.inspection import CoherenceState, coherence_state, migration, server_state
 from domain.errors import Unavailable
+from ops.database_refusal import refusal as database_refusal
+from ops.redis_refusal import refusal as redis_refusal
 from web.settings import Settings
 
 
 class Installation:
-    """Looks at the servers that the settings name, over one connection to each."""
+    """Looks at the servers that the settings name, over one connection to each.
 
-    def __init__(self, settings: Settings) -> None:
+    With `explains` an error names variable, address and reason; the status page shows less.
+    """
+
+    def __init__(self, settings: Settings, *, explains: bool = False) -> None:
+        self._settings = settings
+        self._explains = explains
         self._prefix = prefix_at(settings.redis.shared_url or "redis:", settings.cache.prefix)
         self._redis_timeout_s = max(settings.redis.timeout.total_seconds(), 1.0)
         url, redis_url = settings.database.primary_url, settings.redis.shared_url
@@ -49,7 +57,10 @@ class Installation:
                 coherence = await coherence_state(connection) if server.migrated else None
                 migrated_to = await migration(connection) if server.migrated else None
         except Unavailable as error:
-            return {"up": False, "error": error.message}
+            shown = (
+                database_refusal(error, self._settings) if self._explains and isinstance(error, Unreachable) else error
+            )
+            return {"up": False, "error": shown.message}
         return {
             "up": True,
             "version": server.version,
@@ -91,7 +102,13 @@ class Installation:
             fence_ms = await self._redis.pttl(f"{self._prefix}:f")
             entries = await self._redis.dbsize()
         except (RedisError, OSError, TimeoutError) as error:
-            return {"up": False, "error": f"Redis does not answer ({type(error).__name__})"}
+            if self._explains:
+                return {"up": False, "error": redis_refusal(error, self._settings).message}
+            refuses = isinstance(error, AuthenticationError | ResponseError)
+            return {
+                "up": False,
+                "error": f"Redis {'refuses' if refuses else 'does not answer'} ({type(error).__name__})",
+            }
         return {
             "up": True,
             "version": info.get("valkey_version") or info.get("redis_version", ""),

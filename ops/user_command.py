@@ -3,16 +3,18 @@
 import re
 import sys
 from collections.abc import Awaitable, Callable
-from typing import Annotated, Final, TypeVar
+from typing import TYPE_CHECKING, Annotated, Final, TypeVar
 
 import typer
 
-from db.connection import WriteConnection
 from domain.enums import Role
 from domain.errors import RollcallError
 from ops.terminal import AsJson, console, examples, print_json, run
 from web.environment import SettingsError
 from web.settings import Settings
+
+if TYPE_CHECKING:
+    from db.connection import WriteConnection
 
 user = typer.Typer(help="Users: the first administrator, forgotten passwords.", no_args_is_help=True)
 SHORTEST_PASSWORD: Final = 10
@@ -35,7 +37,7 @@ def add(
 ) -> None:
     """Add a user with a role; the password is asked for, or read from standard input."""
 
-    async def work(connection: WriteConnection, password_hash: str) -> int:
+    async def work(connection: "WriteConnection", password_hash: str) -> int:
         from db.new_users import add_user, employee_for_user
 
         employee_id = None
@@ -63,7 +65,7 @@ def add(
 def password(email: Email, as_json: AsJson = False) -> None:
     """Give a user another password, and sign it out everywhere."""
 
-    async def work(connection: WriteConnection, password_hash: str) -> None:
+    async def work(connection: "WriteConnection", password_hash: str) -> None:
         from db.new_users import set_password
 
         if not await set_password(connection, email, password_hash):
@@ -83,7 +85,7 @@ def _checked(email: str) -> None:
         raise typer.Exit(2)
 
 
-def _with_password(work: Callable[[WriteConnection, str], Awaitable[T]]) -> T:
+def _with_password(work: "Callable[[WriteConnection, str], Awaitable[T]]") -> T:
     """Ask for the password and do the work in one unit, so that a running service knows at once."""
 
     async def whole(settings: Settings) -> T:

@@ -193,8 +193,8 @@ def _range(field: FieldInfo) -> str:
 
 
 def masked_address(text: str) -> str:
-    """An address without its password."""
-    return re.sub(r"(://[^:/@]*):[^@/]*@", r"\1:***@", text)
+    """An address without its passwords."""
+    return re.sub(r"([?&]\w*password=)[^&]*", r"\1***", re.sub(r"(://[^:/@]*):[^@/]*@", r"\1:***@", text))
 
 
 def complaints(part: type[Part], error: ValidationError, given: Mapping[str, str | None]) -> Iterator[str]:

@@ -250,6 +250,12 @@ class RedisSettings(Part):
     )
 
     @property
+    def variable(self) -> str:
+        """The variable that says where Redis is."""
+        given = {"REDIS_URL": self.url, "REDIS_SENTINELS": self.sentinels, "REDIS_HOST": self.host}
+        return next((name for name, value in given.items() if value), "REDIS_URL")
+
+    @property
     def shared_url(self) -> str | None:
         """The address of the shared cache, None when none was given."""
         if self.url is not None:

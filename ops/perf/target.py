@@ -9,7 +9,6 @@ import httpx2
 import msgspec
 
 from domain.errors import RollcallError
-from ops.demo.users import DEMO_PASSWORD
 from ops.perf.http_client import Place
 from ops.terminal import NotReachable
 
@@ -63,6 +62,8 @@ class Target(msgspec.Struct, frozen=True):
 
 def found_target(address: Address, user: str, password: str | None, token: str | None) -> Target:
     """Sign in unless there is a token, and read the keys."""
+    from ops.demo.users import DEMO_PASSWORD  # late: with it comes all that writes the demo company
+
     try:
         with httpx2.Client(trust_env=False, timeout=LIMIT_S, base_url=address.url) as client:
             signed_in = token or _signed_in(client, user, password or DEMO_PASSWORD)

@@ -12,7 +12,7 @@ from alembic.config import Config
 from cache.commands import COMMANDS
 from cache.policy import Policy
 from cache.second_level import SecondLevelCache
-from cache.server import LUA, CacheUnreachable, Server
+from cache.server import LUA, Server
 from db import migrate, tags
 from db.connection import ReadConnection
 from db.embedded.lease import CHECKOUT
@@ -61,7 +61,7 @@ async def test_each_command_of_the_page_is_needed(restricted: str, valkey: Valke
     valkey.ask(f"ACL SETUSER rollcall -{command.lower()}")
     core = Core(lambda: server(restricted), "test")
     try:
-        with pytest.raises((Broken, CacheUnreachable), match="may not run .*" + ("" if command == "INFO" else command)):
+        with pytest.raises(Broken, match=f"may not run {command}: "):
             await CHECKS["commands"](core)
     finally:
         await core.ours.close()

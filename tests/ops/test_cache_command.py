@@ -13,6 +13,7 @@ from loaders.drain import drain_once
 from ops.cache_command import problems
 from tests.cluster.conftest import Start, start
 from tests.cluster.test_status import TOKEN, watched
+from tests.coherence.valkey import private_valkey
 from tests.kit.databases import Databases
 from tests.kit.rig import PATIENCE
 from tests.ops.commands import answered, rollcall, rollcall_beside
@@ -76,7 +77,29 @@ def test_nothing_answers() -> None:
     given = {"DATABASE_URL": "postgresql://u:geheim@127.0.0.1:1/x", "REDIS_URL": "redis://:geheim@127.0.0.1:1/0"}
     result = rollcall("cache", "health", **given)
     assert result.exit_code == 3
-    assert result.output == "the database cannot be reached now, and Redis does not answer (ConnectionError)\n"
+    [database, redis] = result.output.splitlines()
+    assert database.startswith("DATABASE_URL: needed a PostgreSQL that answers, got postgresql://u:***@127.0.0.1:1/x: ")
+    assert redis.startswith("REDIS_URL: needed a Redis that answers, got redis://:***@127.0.0.1:1/0: Error 111 ")
+
+
+def test_a_redis_that_refuses_is_told_from_one_that_does_not_answer(url: str) -> None:
+    with private_valkey() as valkey:
+        given = {"DATABASE_URL": url, "REDIS_URL": f"unix://{valkey.path}"}
+        valkey.ask("ACL SETUSER default -dbsize")
+        found = answered(rollcall("cache", "health", "--json", **given))
+    assert [problem.partition(", got")[0] for problem in found["problems"]] == [
+        "REDIS_URL: needed a user with the rights in docs/operate/commands.md"
+    ]
+
+
+def test_the_variable_and_the_address_of_sentinels_are_named_without_their_passwords(url: str) -> None:
+    given = {"REDIS_SENTINELS": "127.0.0.1:1", "REDIS_SENTINEL_PASSWORD": "geheim", "REDIS_PASSWORD": "geheim"}
+    found = answered(rollcall("cache", "health", "--json", DATABASE_URL=url, **given))
+    assert found["problems"] == [
+        "REDIS_SENTINELS: needed a Redis that answers,"
+        " got redis+sentinel://:***@127.0.0.1:1/mymaster?sentinel_password=***:"
+        " no Sentinel of 1 knows where 'mymaster' is; start it or correct it"
+    ]
 
 
 async def test_stats_come_from_the_status_port(start: Start) -> None:
@@ -85,5 +108,13 @@ async def test_stats_come_from_the_status_port(start: Start) -> None:
     found = answered(await rollcall_beside("cache", "stats", "--json", **given))
     assert set(found) >= {"loaders", "viewers", "bypasses", "writes", "verified", "fence_s", "outbox_age_s"}
     shown = (await rollcall_beside("cache", "stats", **given)).stdout
-    for line in ("Loaders", "Whole answers", "past the cache: none", "stale: none", "fence: ", "memory: "):
+    for line in (
+        "Loaders",
+        "Whole answers",
+        "past the cache: none",
+        "stale: none",
+        "fence: ",
+        "memory: ",
+        "writes (tags held",
+    ):
         assert line in shown, shown

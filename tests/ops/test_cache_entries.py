@@ -1,14 +1,17 @@
 """`rollcall cache test-core|inspect|invalidate|verify` on real servers: exit codes and what was read back."""
 
 import asyncio
+import socket
 from collections.abc import Iterator
 from secrets import token_hex
 from typing import Any
 
 import pytest
 
+from cache.commands import COMMANDS
 from cache.second_level import SecondLevelCache
 from cache.server import Server
+from db import tags
 from db.database import Database
 from db.where import statement
 from domain.ids import EmployeeId
@@ -16,13 +19,16 @@ from loaders.batch import Loaders
 from loaders.departments import ALL, department_tree
 from loaders.drain import drain_once
 from loaders.employees import employee_by_id
+from ops.cache_tags import check_tag
 from tests.coherence.valkey import private_valkey
 from tests.coherence.worker import fill
 from tests.kit.databases import Databases
 from tests.kit.rig import PATIENCE, _drain_until
 from tests.ops.commands import answered, rollcall
 
-CHECKS = ["server", "commands", "slots", "eviction policy", "fence", "entries", "stamps", "holds", "drain", "expiry"]
+CHECKS = ["commands", "server", "slots", "eviction policy", "fence", "entries", "stamps", "holds", "drain", "expiry"]
+
+NO_DATABASE = "postgresql://u@127.0.0.1:1/x"
 
 
 class Corner:
@@ -119,7 +125,7 @@ def test_every_promise_is_kept_by_a_real_valkey_and_nothing_is_left(corner: Corn
 
 def test_a_redis_that_breaks_promises_is_found_out() -> None:
     with private_valkey(maxmemory="64mb", **{"maxmemory-policy": "noeviction"}) as valkey:
-        given = {"DATABASE_URL": "postgresql://u@127.0.0.1:1/x", "REDIS_URL": f"unix://{valkey.path}"}
+        given = {"DATABASE_URL": NO_DATABASE, "REDIS_URL": f"unix://{valkey.path}"}
         valkey.ask("ACL SETUSER default -pttl")
         result = rollcall("cache", "test-core", "--json", REDIS_TIMEOUT_MS=5000, **given)
         found = answered(result)
@@ -132,10 +138,53 @@ def test_a_redis_that_breaks_promises_is_found_out() -> None:
         assert "server" in answered(rollcall("cache", "test-core", "--json", REDIS_TIMEOUT_MS=5000, **given))["broken"]
 
 
+@pytest.mark.parametrize(
+    ("rules", "broken"),
+    [
+        ("-info", "the user may not run INFO: "),
+        ("-@all", f"the user may not run {', '.join(COMMANDS)}: "),
+        ("resetkeys ~other:*", "the user may not use the keys rollcall:*: "),
+    ],
+)
+def test_a_user_without_whose_rights_nothing_can_be_tried(rules: str, broken: str) -> None:
+    with private_valkey() as valkey:
+        given = {"DATABASE_URL": NO_DATABASE, "REDIS_URL": f"unix://u:geheim@{valkey.path}"}
+        valkey.ask(f"ACL SETUSER u on >geheim ~rollcall:* -@all +{' +'.join(COMMANDS).lower()} {rules}")
+        result = rollcall("cache", "test-core", "--json", **given)
+        [check] = answered(result)["checks"]
+        assert (result.exit_code, check["check"], check["error"].startswith(broken)) == (1, "commands", True), check
+        result = rollcall("cache", "inspect", "employee:1", **given)
+        said = f"REDIS_URL: needed a user with the rights in docs/operate/commands.md, got unix://u:***@{valkey.path}: "
+        assert (result.exit_code, result.stderr.startswith(said)) == (2, True), result.stderr
+        valkey.ask("ACL SETUSER u resetpass")
+        result = rollcall("cache", "test-core", **given)
+        said = f"REDIS_URL: needed a Redis that lets us in, got unix://u:***@{valkey.path}: "
+        assert (result.exit_code, result.stderr.startswith(said)) == (2, True), result.stderr
+
+
+def test_a_user_who_may_not_list_keys_is_told_so_and_nothing_else_breaks() -> None:
+    with private_valkey() as valkey:
+        valkey.ask("ACL SETUSER default -scan")
+        given = {"DATABASE_URL": NO_DATABASE, "REDIS_URL": f"unix://{valkey.path}", "REDIS_TIMEOUT_MS": 5000}
+        result = rollcall("cache", "test-core", "--json", **given)
+        assert answered(result)["broken"] == ["commands", "expiry"]
+
+
+def test_a_redis_that_says_nothing_is_given_up() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"redis://127.0.0.1:{silent.getsockname()[1]}"
+        result = rollcall("cache", "test-core", DATABASE_URL=NO_DATABASE, REDIS_URL=url)
+    said = f"REDIS_URL: needed a Redis that answers, got {url}: no answer within 2 s; start it or correct it\n"
+    assert (result.exit_code, result.output) == (3, said)
+
+
 def test_without_redis_it_says_so() -> None:
-    given = {"DATABASE_URL": "postgresql://u@127.0.0.1:1/x", "REDIS_URL": "redis://:geheim@127.0.0.1:1/0"}
+    given = {"DATABASE_URL": NO_DATABASE, "REDIS_URL": "redis://:geheim@127.0.0.1:1/0"}
     result = rollcall("cache", "inspect", "employee:1", **given)
-    assert result.exit_code == 3 and "geheim" not in result.output and len(result.output.splitlines()) == 1
+    said = "REDIS_URL: needed a Redis that answers, got redis://:***@127.0.0.1:1/0: Error 111 connecting"
+    assert (result.exit_code, result.stderr.startswith(said), len(result.output.splitlines())) == (3, True, 1)
+    result = rollcall("cache", "test-core", **given)
+    assert (result.exit_code, result.stdout, result.stderr.startswith(said)) == (3, "", True)
     result = rollcall("cache", "verify", CACHE="off", **given)
     assert (result.exit_code, result.output) == (2, "the cache is off: set REDIS_URL, and CACHE=on\n")
 
@@ -143,7 +192,7 @@ def test_without_redis_it_says_so() -> None:
 def test_an_entry_is_shown_with_its_key_value_tags_and_why_it_is_not_served(corner: Corner) -> None:
     found = answered(corner.command("inspect", "employee:1", "--json"))
     assert (found["usable"], found["why"], found["loader"], found["key"]) == (True, [], "employee", 1)
-    assert found["value"][:2] != [] and "name 1" in found["value"]
+    assert (found["value"]["id"], found["value"]["full_name"]) == (1, "name 1")
     assert list(found["tags"]) == ["employee.id=1", "location.any", "employee", "location"]
     assert 0 < found["life_s"] <= 3960
     assert answered(corner.command("inspect", f"{corner.prefix}:e:{found['entry']}", "--json"))["usable"]
@@ -154,8 +203,50 @@ def test_an_entry_is_shown_with_its_key_value_tags_and_why_it_is_not_served(corn
     stamp = answered(corner.command("inspect", "employee.id=1", "--json"))["stamp"]
     assert stamp["nonce"] == found["tags"]["employee.id=1"]["now"] and stamp["held_by"] == []
     assert answered(corner.command("inspect", "employee.id=999", "--json"))["stamp"] is None
-    result = corner.command("inspect", "employee:2")
-    assert (result.exit_code, result.stdout) == (1, "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (("inspect", "employee:2"), 1, "KEY: nothing is stored as employee:2 now"),
+        (
+            ("inspect", "nothing:2"),
+            1,
+            "KEY: needed employee:42 for the entry of a lookup, the name of an entry in Redis,",
+        ),
+        (
+            ("inspect", "nothing"),
+            2,
+            "KEY: needed a tag like employee.id=42, or a table for all of its tags, got 'nothing'",
+        ),
+        (("inspect", "employee.id"), 2, "KEY: needed employee, employee.id=42 or employee.any, got 'employee.id'"),
+        (("invalidate", "nothing.id=1"), 2, "TAG: needed a tag like employee.id=42, or a table for all of its tags,"),
+        (("invalidate", "employee.idd=1"), 2, "TAG: needed employee, employee.id=42 or employee.any, got"),
+        (("invalidate", "department", "employee.id=x"), 2, "TAG: needed employee, employee.id=42 or employee.any, got"),
+        (
+            ("invalidate", "holiday.location_id=1"),
+            2,
+            "TAG: needed holiday, holiday.location_id=42&year=2026 or holiday.",
+        ),
+        (
+            ("invalidate", "attendance_day.month=2026"),
+            2,
+            "TAG: needed attendance_day, attendance_day.employee_id=42&mon",
+        ),
+    ],
+)
+def test_what_is_no_entry_and_no_tag_is_refused(
+    corner: Corner, arguments: tuple[str, ...], code: int, said: str
+) -> None:
+    """A tag with a slip in it would be restamped, and nothing would rest on it."""
+    result = corner.command(*arguments)
+    assert (result.exit_code, result.stdout, len(result.stderr.splitlines())) == (code, "", 1)
+    assert result.stderr.startswith(said), result.stderr
+
+
+def test_every_declared_tag_is_one() -> None:
+    for tag in tags.ALL_TAGS:
+        check_tag("TAG", tag(*({"month": "2026-03", "work_date": "2026-03-01"}.get(part, 42) for part in tag.parts)))
 
 
 def test_invalidating_says_what_rested_on_the_tags_and_reads_back(corner: Corner) -> None:
@@ -167,9 +258,10 @@ def test_invalidating_says_what_rested_on_the_tags_and_reads_back(corner: Corner
     found = answered(result)
     assert (result.exit_code, found["restamped"], found["unchanged"], found["entries"]) == (0, 1, [], 1)
     shown = corner.command("invalidate", "employee.id=1").stdout
-    assert shown == "1 of 1 tags have new stamps; of 2 entries 1 rested on them\n"
-    result = corner.command("invalidate", "nothing.id=1")
-    assert result.exit_code == 2 and "nothing.id=1" in result.output and "tables: app_user" in result.output
+    assert shown == "1 of 1 tag got new stamps; 1 of 2 entries rested on them\n"
+    shown = corner.command("invalidate", "employee", "shift.any", "--dry-run", "--most", 1).stdout
+    words = "of the first 1 entries (--most looks at more) rest on them\n"
+    assert shown in (f"would give 2 tags new stamps; {number} {words}" for number in (0, 1))
 
 
 def test_verifying_everything_finds_and_removes_what_is_stale(corner: Corner, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -54,7 +54,10 @@ async def test_answers_that_are_not_kept_say_why(fresh_service: Service, given: 
         return str(answered(result)["why"])
 
     assert await why(NAMES, RESPONSE_CACHE_BYTES=800) == "it takes more than an eighth of RESPONSE_CACHE_BYTES"
-    assert (await why(NAMES, CACHE_PREFIX="nobody-drains")).startswith("something was read without a stamp")
+    without = "something was read without a stamp: "
+    assert await why(NAMES, CACHE_PREFIX="nobody-drains") == f"{without}the fence has lapsed"
+    assert await why(NAMES, REDIS_URL="redis://127.0.0.1:1") == f"{without}Redis does not answer"
+    assert await why("{ __typename }") == "nothing that it reads has a stamp"
     day = f'attendanceDay(employeeId: "{encode_id("Employee", MIA)}", date: "2026-03-16")'
     assert await why(f"{{ {day} {{ explain {{ __typename }} }} }}") == "it is right for its moment only"
     assert await why(MUTATION) == "mutations never are"
@@ -73,6 +76,7 @@ async def test_what_is_wrong_is_one_line(fresh_service: Service, given: dict[str
         ([NAMES], 2, "--user: needed the email"),
         ([NAMES, "--user", "nobody@example.org"], 1, "--user: needed the email of a user"),
         ([NAMES, "--user", HR, "--variables", "[1]"], 2, "--variables: needed a JSON object"),
+        (["Nobody"], 2, "OPERATION: needed a query, @FILE, or the name of a query that is asked often, got 'Nobody'"),
         (["@/nowhere", "--user", HR], 2, "OPERATION: needed a file"),
         (["{ nothing }", "--user", HR], 1, "OPERATION: needed a valid query"),
     ):
