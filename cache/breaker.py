@@ -1,4 +1,7 @@
-"""A circuit breaker: after a failure nothing is sent for a while, then one caller alone tries again."""
+"""A circuit breaker: after a failure nothing is sent for a while, then one caller alone tries again.
+
+That is the drain, or a writer, which would have to wait longer without Redis: who only reads never waits for a try.
+"""
 
 import time
 from collections.abc import Callable, Iterator
@@ -33,13 +36,14 @@ class Breaker:
         return "open" if self._clock_s() < self._open_until_s else "half-open"
 
     @contextmanager
-    def attempt(self) -> Iterator[None]:
-        """Around something that is sent; raises BreakerOpen when it should not be tried.
+    def attempt(self, *, tries_again: bool = True) -> Iterator[None]:
+        """Around something that is sent; raises BreakerOpen when it should not be.
 
-        An exception that leaves it is a failure. A cancelled attempt says nothing about the server.
+        Who does not try again is refused until somebody else had an answer. An exception that leaves it is a failure. A
+        cancelled attempt says nothing about the server.
         """
         probe = self.state != "closed"
-        if probe and (self._probing or self.state == "open"):
+        if probe and (not tries_again or self._probing or self.state == "open"):
             raise BreakerOpen
         self._probing |= probe
         try:

@@ -50,6 +50,20 @@ def test_one_probe_is_let_through(time: Time) -> None:
         pass
 
 
+def test_who_only_reads_never_tries_again(time: Time) -> None:
+    breaker = Breaker(time)
+    with breaker.attempt(tries_again=False):
+        pass
+    fail(breaker)
+    time.now_s += 60
+    with pytest.raises(BreakerOpen), breaker.attempt(tries_again=False):
+        raise AssertionError("nothing is sent")
+    with breaker.attempt():
+        pass
+    with breaker.attempt(tries_again=False):
+        pass
+
+
 def test_the_pause_doubles_up_to_one_second(time: Time) -> None:
     breaker, pauses = Breaker(time), []
     for _ in range(4):

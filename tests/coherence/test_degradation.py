@@ -13,7 +13,7 @@ from typing import Final
 
 import pytest
 
-from cache import breaker
+from cache.breaker import Breaker
 from db.database import Database, PoolLimits
 from db.where import statement
 from loaders.drain import drain_once
@@ -116,6 +116,24 @@ async def ground(fresh_url: str) -> AsyncIterator[Ground]:
             yield Ground(service, valkey, proxy)
 
 
+@pytest.fixture
+async def still_ground(fresh_url: str) -> AsyncIterator[Ground]:
+    """The same without a drain: nobody asks Redis for anything but requests. Everybody has been answered from it."""
+    with private_valkey() as valkey:
+        async with (
+            proxy_to(valkey.path) as proxy,
+            open_service(
+                fresh_url, f"redis://127.0.0.1:{proxy.port}", Clock(NOW), patience_ms=TIGHT_MS, drains=False
+            ) as service,
+        ):
+            for user in USERS:
+                while status(await service.ask(QUERY, user)) != "hit":
+                    await drain_once(service.resources.database, service.resources.cache)
+                    await service.settle()
+            await service.settle()
+            yield Ground(service, valkey, proxy)
+
+
 async def _refused(ground: Ground) -> None:
     await ground.proxy.refuse()
 
@@ -206,28 +224,41 @@ async def test_no_request_fails_and_no_answer_is_old(ground: Ground, fault: str)
 
 
 @pytest.mark.parametrize(("strikes", "heals"), [(_frozen, _thawed), (_slower, _heard_again)])
+@pytest.mark.parametrize("step_s", [0, 60], ids=["while the breaker is open", "when it is time to try again"])
 async def test_the_first_requests_wait_once_and_then_nobody_does(
-    ground: Ground, strikes: Step, heals: Step, monkeypatch: pytest.MonkeyPatch
+    still_ground: Ground, strikes: Step, heals: Step, step_s: int
 ) -> None:
-    for name in ("FIRST_PAUSE_S", "LONGEST_PAUSE_S"):
-        monkeypatch.setattr(breaker, name, 60.0)  # or a busy machine comes to the next probe
-    await ground.until_hit()
-    for user in USERS:
-        await ground.told(user)
+    """One command of a request waits, the look that it begins with. Only the drain and writers ever try again."""
+    ground, resources = still_ground, still_ground.service.resources
+    cache = resources.cache
+    assert cache.server is not None and cache.server._timeout_s == 0.1
+    cache.server.breaker = Breaker(itertools.count(0, step_s).__next__)
     await strikes(ground)
-    began = time.monotonic()
-    with recorded() as first:
-        assert await asyncio.gather(*(ground.told(user) for user in USERS)) == ["Mumbai"] * 3
-    assert 0.1 <= time.monotonic() - began < 1, "100 ms, and what the statements take on a busy machine"
-    reasons = [reason for _, reason, _ in first.bypasses]
-    assert reasons.count("unreachable") + reasons.count("breaker") == len(reasons) >= 6
     counters.clear()
+    asked = ground.proxy.asked
+    with recorded() as made:
+        assert await ground.told() == "Mumbai"
+    assert ground.proxy.asked - asked == 1 and counters["cache_failures", "TimeoutError"] == 1
+    assert [reason for _, reason, _ in made.bypasses] == ["breaker"] * 2, "the viewer and the list come after that look"
     with recorded() as later:
-        for user in USERS:
-            assert await ground.told(user) == "Mumbai"
-    assert [reason for _, reason, _ in later.bypasses] == ["breaker"] * 6  # the viewer and the list, three times
-    assert {name for name, _ in counters} & {"cache_failures"} == set(), "something was sent to Redis"
+        assert await asyncio.gather(*(ground.told(user) for user in USERS)) == ["Mumbai"] * 3
+    assert [reason for _, reason, _ in later.bypasses] == ["breaker"] * 6
+    assert ground.proxy.asked - asked == 1, "something was sent to Redis"
     await heals(ground)
+    cache.server.breaker = Breaker(itertools.count(0, step_s).__next__)
+    assert await drain_once(resources.database, cache)
+
+
+async def test_of_requests_that_come_at_once_each_waits_at_most_once(still_ground: Ground) -> None:
+    ground = still_ground
+    await _frozen(ground)
+    counters.clear()
+    asked = ground.proxy.asked
+    with recorded() as made:
+        assert await asyncio.gather(*(ground.told(user) for user in USERS)) == ["Mumbai"] * 3
+    assert 1 <= ground.proxy.asked - asked == counters["cache_failures", "TimeoutError"] <= 3
+    assert [reason for _, reason, _ in made.bypasses] == ["breaker"] * 6
+    await _thawed(ground)
 
 
 async def test_a_write_from_outside_is_seen_when_the_fence_has_lapsed_though_nobody_drains(

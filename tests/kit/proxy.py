@@ -56,6 +56,8 @@ class Proxy:
         self._writers: set[asyncio.StreamWriter] = set()
         self._pumps: set[asyncio.Task[None]] = set()
         self.port = 0
+        self.asked = 0
+        """How many pieces clients have sent; a command of Redis is one."""
 
     # -------------------------------------------------------------------------------------------------------- faults
 
@@ -151,6 +153,7 @@ class Proxy:
         prepared: dict[bytes, bytes] = {}
         try:
             while piece := await reader.read(1 << 16):
+                self.asked += 1
                 await self._hold_up()
                 if b"__asyncpg_stmt_" in piece:
                     prepared |= {found[1]: found[2] for found in PREPARED.finditer(piece)}
