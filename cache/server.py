@@ -103,6 +103,10 @@ class Server:
         """Use no open connection again: the address may lead elsewhere by now, which only a new one finds out."""
         self._wires.renew()
 
+    def bare_connection(self) -> AbstractConnection:
+        """A connection of redis-py, not open yet, that will ask for nothing by itself: the others need INFO."""
+        return self._connection_class(**self._options)
+
     async def _connected(self) -> Wire:
         return await Wire.open(self._connection_class(**self._options))
 
