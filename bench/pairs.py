@@ -40,12 +40,16 @@ class Side(NamedTuple):
         used_s = sum(self.service.cpu_s()) - before - self.idle_cpu * outcome.elapsed_s
         return used_s / len(outcome.latencies_ms) * 1e6
 
-    def spent_us(self, work: Callable[[], None]) -> float:
-        """Processor time that the workers use during the work, without what they would have used anyway."""
+    def spent_us(self, work: Callable[[], None], idling: Callable[[], None]) -> float:
+        """Processor time that the workers use during the work, without what they use right after it while idling."""
+        used_s, elapsed_s = self._used_s(work)
+        idle_s, for_s = self._used_s(idling)
+        return (used_s - idle_s / for_s * elapsed_s) * 1e6
+
+    def _used_s(self, work: Callable[[], None]) -> tuple[float, float]:
         before, began_s = sum(self.service.cpu_s()), time.perf_counter()
         work()
-        elapsed_s = time.perf_counter() - began_s
-        return (sum(self.service.cpu_s()) - before - self.idle_cpu * elapsed_s) * 1e6
+        return sum(self.service.cpu_s()) - before, time.perf_counter() - began_s
 
 
 def compared(ours: Callable[[], float], theirs: Callable[[], float], rounds: int, requests: int) -> Compared:

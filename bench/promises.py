@@ -146,13 +146,14 @@ def compared_fills(ours: Side, off: Side, cache: redis.Redis, query: NamedQuery,
     job = Job(query.body, 1, 1)
 
     def asked_alone(side: Side) -> float:
-        def ask() -> None:
+        def fill(*, asks: bool) -> None:
             for _ in range(pace.fills):
                 forget(cache)
-                side.client.run(job)
+                if asks:
+                    side.client.run(job)
                 time.sleep(AFTERWARDS.total_seconds())
 
-        return side.spent_us(ask) / pace.fills
+        return side.spent_us(partial(fill, asks=True), partial(fill, asks=False)) / pace.fills
 
     off.client.run(Job(query.body, 1, 2))
     return compared(lambda: asked_alone(ours), lambda: asked_alone(off), pace.rounds, pace.fills)

@@ -4,6 +4,7 @@ It lives in Redis beside the stamps, and is raised in the same scripts that give
 was made has gone by, it may be too low, and is not believed.
 """
 
+from collections.abc import Collection
 from functools import lru_cache
 from typing import Final
 
@@ -37,6 +38,17 @@ def newest_of(value: bytes | None, fence: bytes | None) -> Position | None:
     if of_fence != fence or since != VERIFIED:
         return None
     return Position(server.decode(), int(timeline), int(lsn))
+
+
+def needed_of(run_id: str, newest: bytes | None, fence: LastFence | None, held: Collection[str]) -> Needed | None:
+    """What a replica must have, by what the server `run_id` says is newest; None when that is not known for certain.
+
+    After the fence has lapsed what was newest under it is still true of the server that it lived on.
+    """
+    position = newest_of(newest, fence.value) if fence else None
+    if position is None or fence is None or not fence.value.startswith(f"{run_id}.".encode()):
+        return None
+    return Needed(position, bool(held) or fence.suspended)
 
 
 def as_arguments(position: Position | None) -> tuple[str, int, int] | tuple[()]:

@@ -9,6 +9,7 @@ import msgspec
 
 from cache.policy import Policy, encode
 from cache.progress import LastFence, Needed
+from cache.server import Answer
 from telemetry.counters import count
 
 K = TypeVar("K")
@@ -45,6 +46,24 @@ class Seen(NamedTuple):
     run_id: str
     values: Mapping[str, bytes | None]
     last_fence: LastFence | None
+
+
+def together(asked: Sequence[Asked]) -> Asked:
+    """All of it at once."""
+    if len(asked) == 1:
+        return asked[0]
+    names, stamps = ([name for one in asked for name in one[part]] for part in (0, 1))
+    return Asked(names, stamps)
+
+
+def already(seen: Seen | None, names: Sequence[str]) -> Answer | None:
+    """The values of all names, if every one of them was asked for."""
+    if seen is None:
+        return None
+    try:
+        return Answer(seen.run_id, list(map(seen.values.__getitem__, names)))
+    except KeyError:
+        return None
 
 
 class Lookup(NamedTuple, Generic[K, V]):

@@ -15,6 +15,7 @@ from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from contextvars import Context
 from datetime import timedelta
+from functools import lru_cache, partial
 from itertools import chain, islice
 from types import MappingProxyType
 from typing import Any, Final, TypeVar
@@ -25,9 +26,20 @@ from cache.filling import Filling
 from cache.flights import Flights
 from cache.leases import Lease, Leases
 from cache.policy import Policy
-from cache.progress import LastFence, Needed, as_arguments, newest_of
-from cache.reading import Asked, Foundation, Lookup, Reading, Seen, Ticket, hits_in, name_and_tags
-from cache.server import Answer, CacheUnreachable, Server
+from cache.progress import LastFence, Needed, as_arguments, needed_of
+from cache.reading import (
+    Asked,
+    Foundation,
+    Lookup,
+    Reading,
+    Seen,
+    Ticket,
+    already,
+    hits_in,
+    name_and_tags,
+    together,
+)
+from cache.server import CacheUnreachable, Server
 from cache.tick import STAMP_LIFE, TickReader
 from domain.consistency import Position
 from telemetry.counters import count
@@ -39,6 +51,8 @@ FENCE_LIFE: Final = timedelta(seconds=2)
 HOLD_LIFE: Final = timedelta(seconds=10)
 ENTRY_LIFE: Final = timedelta(hours=1)
 MOST_RESTAMPED: Final = 1_000
+MOST_LOOKUPS: Final = 4_000
+"""Of one row that are remembered; each takes about 2 kB."""
 NO_LEASE: Final = Lease("", ())
 
 
@@ -60,7 +74,7 @@ class SecondLevelCache:
         self.entry_prefix = f"{prefix}:e:"
         self._mark = f"{prefix}:a:"
         self._tick = TickReader(server, self.fence_name) if server else None
-        self._soon: list[Callable[[], None]] = []
+        self._of_one = lru_cache(MOST_LOOKUPS)(lambda policy, _, key: self._lookup_of(policy, [key]))
         self._later: set[asyncio.Task[None]] = set()
         self._filling = Filling(server, self.later) if server else None
         self.flights = Flights()
@@ -81,13 +95,11 @@ class SecondLevelCache:
         if self._tick is None:
             return [self._nothing(keys, "off") for _, keys in wanted]
         lookups = [self._lookup(policy, keys) for policy, keys in wanted]
-        names = list(chain.from_iterable(lookup.asked.names for lookup in lookups))
-        earlier = _already(seen, names)
+        asked = together([lookup.asked for lookup in lookups])
+        earlier = already(seen, asked.names)
         known = seen.last_fence if seen and earlier else self._last_fence
         try:
-            run_id, values = earlier or await self._tick.read(
-                names, list(chain.from_iterable(lookup.asked.stamps for lookup in lookups))
-            )
+            run_id, values = earlier or await self._tick.read(*asked)
         except CacheUnreachable as error:
             reason = "breaker" if isinstance(error.__cause__, BreakerOpen) else "unreachable"
             return [self._nothing(keys, reason) for _, keys in wanted]
@@ -95,6 +107,11 @@ class SecondLevelCache:
         return [self._reading(it, run_id, list(islice(left, len(it.asked.names))), latest=latest) for it in lookups]
 
     def _lookup(self, policy: Policy[K, V], keys: Sequence[K]) -> Lookup[K, V]:
+        if len(keys) == 1 and isinstance(keys[0], int | str):
+            return self._of_one(policy, policy.prefix, keys[0])
+        return self._lookup_of(policy, keys)
+
+    def _lookup_of(self, policy: Policy[K, V], keys: Sequence[K]) -> Lookup[K, V]:
         places = {key: name_and_tags(policy, policy.prefix, key) for key in keys}
         names = {key: name for key, (name, _) in places.items()}
         tags = {key: of_key for key, (_, of_key) in places.items()}
@@ -109,7 +126,7 @@ class SecondLevelCache:
         ticket = Ticket(fence or b"", dict(zip(wanted, values[2:], strict=False)))
         if fence is None or not is_ours(fence, run_id, policy.declaration):
             last_fence = self._last_fence if latest else None
-            return self._nothing(keys, "fenced", self._needed(run_id, values[1], last_fence, ticket.held))
+            return self._nothing(keys, "fenced", needed_of(run_id, values[1], last_fence, ticket.held))
         last = LastFence(fence)
         if latest:
             self._last_fence = last
@@ -117,7 +134,7 @@ class SecondLevelCache:
         misses = [key for key in keys if key not in hits]
         count("cache_hits", policy.namespace, len(hits))
         count("cache_misses", policy.namespace, len(misses))
-        reading = Reading(hits, misses, ticket, self._needed(run_id, values[1], last, ticket.held))
+        reading = Reading(hits, misses, ticket, needed_of(run_id, values[1], last, ticket.held))
         reading.names, reading.tags, reading.asked = lookup.names, lookup.tags, lookup.asked
         reading.note_unusable()
         if policy.renews_early:
@@ -128,8 +145,7 @@ class SecondLevelCache:
 
     def asked(self, policy: Policy[K, V], key: K) -> Asked:
         """What looking a key up asks for."""
-        name, tags = name_and_tags(policy, policy.prefix, key)
-        return self._asked(tags, [name], marked=policy.renews_early)
+        return self._lookup(policy, [key]).asked
 
     def _asked(self, tags: Sequence[str], entries: Collection[str], *, marked: bool) -> Asked:
         stamps = [self.stamp_prefix + tag for tag in tags]
@@ -152,7 +168,7 @@ class SecondLevelCache:
         if self._tick is None:
             return 0
         try:
-            run_id, values = _already(seen, foundation.names) or await self._tick.read(foundation.names)
+            run_id, values = already(seen, foundation.names) or await self._tick.read(foundation.names)
         except CacheUnreachable:
             return 0
         if run_id != foundation.run_id:
@@ -187,7 +203,7 @@ class SecondLevelCache:
             return nothing
         try:
             full = list(map(self.entry_name, names))
-            return list((_already(seen, full) or await self._tick.read(full)).value)
+            return list((already(seen, full) or await self._tick.read(full)).value)
         except CacheUnreachable:
             return nothing
 
@@ -199,7 +215,7 @@ class SecondLevelCache:
             run_id, (fence, newest) = await self._tick.read([self.fence_name, self.newest_name])
         except CacheUnreachable:
             return None
-        needed = self._needed(run_id, newest, LastFence(fence) if fence else self._last_fence, ())
+        needed = needed_of(run_id, newest, LastFence(fence) if fence else self._last_fence, ())
         return needed.position if needed else None
 
     async def confirms(self, ticket: Ticket, tags: Sequence[str], replayed: Position) -> bool:
@@ -215,19 +231,11 @@ class SecondLevelCache:
         except CacheUnreachable:
             return False
         stamps = dict(zip(tags, now, strict=True))
-        needed = self._needed(run_id, value, LastFence(fence) if fence else None, Ticket(b"", stamps).held)
+        needed = needed_of(run_id, value, LastFence(fence) if fence else None, Ticket(b"", stamps).held)
         if fence != ticket.fence or needed is None or needed.held:
             return False
         same = all(stamp is not None and ticket.stamps[tag] == stamp for tag, stamp in stamps.items())
         return same and replayed.server == needed.position.server and replayed.lsn >= needed.position.lsn
-
-    @staticmethod
-    def _needed(run_id: str, newest: bytes | None, fence: LastFence | None, held: Collection[str]) -> Needed | None:
-        """After the fence has lapsed what was newest under it is still true of the Redis that it lived on."""
-        position = newest_of(newest, fence.value) if fence else None
-        if position is None or fence is None or not fence.value.startswith(f"{run_id}.".encode()):
-            return None
-        return Needed(position, bool(held) or fence.suspended)
 
     def _nothing(self, keys: Sequence[K], reason: str, needed: Needed | None = None) -> Reading[K, V]:
         count("cache_bypasses", reason, len(keys))
@@ -264,29 +272,31 @@ class SecondLevelCache:
         if filling is None:
             return
         if reading.ticket is not None and values:
-            life_ms = _ms(self._life_by_kind.get(policy.kind, ENTRY_LIFE))
-            entries = reading.entries(values)
-            filling.add(policy.namespace, {self.entry_prefix + name: entry for name, entry in entries.items()}, life_ms)
-            if policy.renews_early:
-                filling.mark([self._mark + name for name in entries], life_ms, cost)
+            filling.expect(partial(self._fill, policy, reading, values, cost), len(values))
         filling.give_back(lease)
         filling.leave()
 
-    def store_soon(self, namespace: str, name: str, entry: bytes, life: timedelta) -> None:
-        """Store an entry that was made of what lookups have loaded, together with what waits of that."""
+    def _fill(
+        self, policy: Policy[K, V], reading: Reading[K, V], values: Mapping[K, V | None], cost: timedelta
+    ) -> None:
+        filling = self._filling
+        assert filling is not None
+        life_ms = _ms(self._life_by_kind.get(policy.kind, ENTRY_LIFE))
+        entries = reading.entries(values)
+        filling.add(policy.namespace, {self.entry_prefix + name: entry for name, entry in entries.items()}, life_ms)
+        if policy.renews_early:
+            filling.mark([self._mark + name for name in entries], life_ms, cost)
+
+    def store(self, namespace: str, name: str, entry: bytes, life: timedelta) -> None:
+        """Store an entry that was made of what lookups have loaded; called by what `soon` was given."""
         if self._filling is not None:
             self._filling.add(namespace, {self.entry_prefix + name: entry}, _ms(life))
-            asyncio.get_running_loop().call_soon(self._filling.leave_now)
 
     def soon(self, work: Callable[[], None]) -> None:
-        """Make something to store off the reply path."""
-        self._soon.append(work)
-        asyncio.get_running_loop().call_soon(self._do)
-
-    def _do(self) -> None:
-        work, self._soon = self._soon, []
-        for one in work:
-            one()
+        """Make something to store off the reply path, and store it together with what waits."""
+        if self._filling is not None:
+            self._filling.expect(work, 1)
+            asyncio.get_running_loop().call_soon(self._filling.leave_now)
 
     def later(self, work: Coroutine[Any, Any, None]) -> None:
         """Do something off the reply path that storing belongs to; of no request, also where statements are counted."""
@@ -297,7 +307,6 @@ class SecondLevelCache:
     async def settle(self) -> None:
         """Wait until everything that was to be stored is stored."""
         while True:
-            self._do()
             if self._filling is not None:
                 self._filling.leave_now()
             if not self._later:
@@ -383,16 +392,6 @@ class SecondLevelCache:
         await self.settle()
         if self.server is not None:
             await self.server.close()
-
-
-def _already(seen: Seen | None, names: Sequence[str]) -> Answer | None:
-    """The values of all names, if every one of them was asked for."""
-    if seen is None:
-        return None
-    try:
-        return Answer(seen.run_id, list(map(seen.values.__getitem__, names)))
-    except KeyError:
-        return None
 
 
 def _ms(life: timedelta) -> int:

@@ -44,6 +44,8 @@ class Asked(msgspec.Struct, frozen=True):
     explains: bool
     execution: Execution
     user_id: int | None = None
+    look: Look | None = None
+    """What was looked at already, if more than the stamps of a kept answer was."""
 
 
 class CachedExecution:
@@ -76,17 +78,17 @@ class CachedExecution:
         if is_wanted(headers):
             user_id = self._user_id(headers)
             return Asked(operation, headers, method, prepared, media_type, "miss", True, execution, user_id)
-        user_id, found = await self._at_once(operation, headers)
+        user_id, found, look = await self._at_once(prepared, headers)
         if isinstance(found, KeptAnswer):
             self._shadow.consider(found, user_id, prepared, execution, media_type)
             self._note(operation, user_id, prepared, media_type)
             return self._shown(found, prepared, headers, method, "hit")
-        return Asked(operation, headers, method, prepared, media_type, found, False, execution, user_id)
+        return Asked(operation, headers, method, prepared, media_type, found, False, execution, user_id, look)
 
     async def answer(self, asked: Asked, make_context: MakeContext, execute: Execute) -> Answer:
         """What is kept for others of the viewer's class, or what `execute` gives, which is then kept if it may be."""
         with recording() if asked.explains else nullcontext() as made:
-            look = await self._shared.look(asked.prepared, asked.user_id)
+            look = asked.look or await self._shared.look(asked.prepared, asked.user_id)
             context = await make_context(look.seen)
             outcome = await self._outcome(asked, look, context, execute)
         if outcome.kept is not None and isinstance(context, Context) and context.viewer is not None:
@@ -112,15 +114,24 @@ class CachedExecution:
             return Answer(304, b"", lines=lines)
         return Answer(200, kept.answer.body, lines=lines)
 
-    async def _at_once(self, operation: bytes, headers: "Headers") -> tuple[int | None, KeptAnswer | Miss]:
-        """What is kept for a viewer who is known, or for nobody; a foreign token is looked at as it always was."""
-        authorization = headers.get("authorization")
+    async def _at_once(
+        self, prepared: PreparedOperation, headers: "Headers"
+    ) -> tuple[int | None, KeptAnswer | Miss, Look | None]:
+        """What is kept for a viewer who is known, or for nobody; a foreign token is looked at as it always was.
+
+        An answer that nobody has asked for again since it was made may be one that changes more often than it is asked
+        for: the look at its stamps then takes along what making it again will ask for.
+        """
+        operation, authorization = prepared.key, headers.get("authorization")
         if authorization is None:
-            return None, await self._responses.fresh(operation, None)
+            return None, await self._responses.fresh(operation, None), None
         claims = self._authenticator.own_claims(authorization)
         if claims is None:
-            return None, "miss"
-        return claims.user_id, await self._responses.fresh(operation, claims.user_id, claims.token_epoch)
+            return None, "miss", None
+        is_untried = self._responses.is_untried(operation, claims.user_id)
+        look = await self._shared.look(prepared, claims.user_id) if is_untried else None
+        seen = look.seen if look else None
+        return claims.user_id, await self._responses.fresh(operation, claims.user_id, claims.token_epoch, seen), look
 
     def _user_id(self, headers: "Headers") -> int | None:
         claims = self._authenticator.own_claims(headers.get("authorization"))

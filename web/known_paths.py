@@ -63,8 +63,8 @@ class KnownPaths:
         return paths
 
     def tell(self, hint: str) -> None:
-        """Store what is known of a query, for workers that know nothing of it."""
-        self._cache.store_soon(NAMESPACE, hint, msgspec.msgpack.encode(self.of(hint)), HINT_LIFE)
+        """Store what is known of a query, for workers that know nothing of it; within `soon`."""
+        self._cache.store(NAMESPACE, hint, msgspec.msgpack.encode(self.of(hint)), HINT_LIFE)
 
 
 def hint_of(prepared: PreparedOperation) -> str:

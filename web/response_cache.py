@@ -112,10 +112,19 @@ class ResponseCache:
         facts, known = self._facts_by_operation.get(operation), self.known(user_id)
         return None if facts is None or known is None else (operation, facts, known.values_of(facts))
 
-    async def fresh(self, operation: bytes, user_id: int | None, token_epoch: int | None = None) -> KeptAnswer | Miss:
+    def is_untried(self, operation: bytes, user_id: int | None) -> bool:
+        """Whether there is an answer for this viewer that nobody has asked for since it was made."""
+        key = self.answer_key(operation, user_id)
+        kept = self._answers.get(key) if key else None
+        return kept is not None and not kept.latest_check
+
+    async def fresh(
+        self, operation: bytes, user_id: int | None, token_epoch: int | None = None, seen: Seen | None = None
+    ) -> KeptAnswer | Miss:
         """The kept answer for this viewer, if nothing that it and the viewer's rights rest on has changed.
 
-        Without `token_epoch` the caller has just made sure that the viewer's token is good.
+        Without `token_epoch` the caller has just made sure that the viewer's token is good. What was `seen` for this
+        request is not asked for again.
         """
         facts = self._facts_by_operation.get(operation)
         known = self.known(user_id)
@@ -130,7 +139,7 @@ class ResponseCache:
             self._forget(key, kept)
             return "stale"
         foundation = self._foundation(kept, known)
-        standing = await self._cache.standing(foundation) if foundation else 0
+        standing = await self._cache.standing(foundation, seen) if foundation else 0
         if foundation is not None and standing == len(foundation.values):
             self._used(key, user_id)
             of_class = known.of_class if known else NOBODY

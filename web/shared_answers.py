@@ -122,5 +122,5 @@ class SharedAnswers:
             return
         if self._paths.learn(look.hint, [name.facts]):
             self._paths.tell(look.hint)
-        self._cache.store_soon(NAMESPACE, name.entry, entry, life)
+        self._cache.store(NAMESPACE, name.entry, entry, life)
         count("shared_answers", "stored")

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import timedelta
+from functools import partial
 from typing import Final
 
 import msgspec
@@ -28,7 +29,8 @@ def _name(what: int) -> AnswerName:
 def put(cache: SecondLevelCache, what: int, fence: bytes, stamps: dict[str, bytes], told: dict[int, int]) -> None:
     """Let everybody have what was told."""
     kept = KeptAnswer(Answer(200, msgspec.msgpack.encode(told)), "", None, fence, stamps)
-    cache.store_soon(NAMESPACE, _name(what).entry, entry_of(kept, _name(what), REQUEST, NOW), timedelta(hours=1))
+    entry = entry_of(kept, _name(what), REQUEST, NOW)
+    cache.soon(partial(cache.store, NAMESPACE, _name(what).entry, entry, timedelta(hours=1)))
 
 
 async def taken(cache: SecondLevelCache, what: int) -> Mapping[int, int]:
