@@ -67,8 +67,8 @@ class GraphQLEndpoint:
             answer = await self._answer(exchange)
             exchange.record.error_codes = answer.error_codes
         lines = header_lines(USUAL | answer.headers) if answer.lines is None else answer.lines
-        body = b"" if scope["method"] == "HEAD" else answer.body
-        await send_bytes(send, answer.status, body, f"{exchange.media_type}; charset=utf-8", lines)
+        content_type, is_head = f"{exchange.media_type}; charset=utf-8", scope["method"] == "HEAD"
+        await send_bytes(send, answer.status, answer.body, content_type, lines, is_head=is_head)
 
     async def finish_mutations(self) -> None:
         """Wait for the mutations whose requests are over; called before the resources close."""

@@ -20,15 +20,17 @@ WHOLE: Final = "rollcall.whole"
 Line = tuple[bytes, bytes]
 
 
-async def send_bytes(send: Send, status: int, body: bytes, content_type: str | None, headers: Iterable[Line]) -> None:
-    """Send a whole answer."""
+async def send_bytes(
+    send: Send, status: int, body: bytes, content_type: str | None, headers: Iterable[Line], *, is_head: bool = False
+) -> None:
+    """Send a whole answer; of HEAD and of 304 nothing but the head, which must not say that the answer is empty."""
     lines = list(headers)
-    if content_type:
+    if content_type and status != HTTPStatus.NOT_MODIFIED:
         lines.append(header_line("content-type", content_type))
-    if status != HTTPStatus.NO_CONTENT:
+    if status not in (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED):
         lines.append((b"content-length", b"%d" % len(body)))
     await send({"type": "http.response.start", "status": status, "headers": lines, WHOLE: True})
-    await send({"type": "http.response.body", "body": body})
+    await send({"type": "http.response.body", "body": b"" if is_head else body})
 
 
 def header_lines(headers: Mapping[str, str]) -> tuple[Line, ...]:

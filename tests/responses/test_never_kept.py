@@ -83,9 +83,11 @@ async def test_a_get_that_brings_the_etag_back_is_answered_304_without_execution
         with round_trips(sql=0, redis=1):
             again = await service.ask(query, HR, method="GET", headers={"If-None-Match": given})
         assert (again.status, again.body, again.headers["etag"], status(again)) == (304, b"", etag, "hit")
+        assert {"content-length", "content-type"}.isdisjoint(again.headers), "those of a body that is not empty"
     assert (await service.ask(query, HR, headers={"If-None-Match": etag})).body == first.body, "POST is never 304"
     head = await service.ask(query, HR, method="HEAD")
     assert (head.status, head.body, status(head)) == (200, b"", "hit")
+    assert head.headers["content-length"] == str(len(first.body))
     for user in (EMPLOYEE, ADMIN):  # the second time from the cache
         for _ in range(2):
             other = await service.ask(query, user, method="GET", headers={"If-None-Match": etag})

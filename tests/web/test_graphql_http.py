@@ -2,6 +2,7 @@
 
 import json
 from typing import Any
+from unittest.mock import ANY
 from urllib.parse import urlencode
 
 import pytest
@@ -47,7 +48,7 @@ async def test_get(client: Client) -> None:
     reply = await client.reply("GET", path)
     assert (reply.status, reply.json, reply.headers["content-type"]) == (200, {"data": {"echo": "x"}}, LEGACY_JSON)
     head = await client.reply("HEAD", path)
-    assert (head.status, head.body) == (200, b"")
+    assert (head.status, head.body, head.headers) == (200, b"", reply.headers | {"x-request-id": ANY})
 
 
 async def test_a_mutation_needs_post(client: Client) -> None:
