@@ -55,7 +55,7 @@ def stats(observatory: Observatory) -> dict[str, Any]:
         "total": _total(observatory, window, window_s),
         "workers": [_worker(observatory, worker) for worker in observatory.workers],
         "operations": _timings(total, window, window_s, "operations"),
-        "cache": cache_figures(total, window) | _cache_now(observatory.servers),
+        "cache": cache_figures(total, window) | _cache_now(observatory),
         "statements": _timings(total, window, window_s, "statements"),
         "slow_statements": list(observatory.slow)[-20:],
         "pressure": pressure(observatory),
@@ -123,10 +123,11 @@ def _hits_and_misses(counters: Mapping[str, Any], recent: Mapping[str, Any], of:
     }
 
 
-def _cache_now(servers: Mapping[str, Any]) -> dict[str, Any]:
-    """What the two servers say of the cache at this moment."""
-    database, redis = servers.get("database", {}), servers.get("redis", {})
+def _cache_now(observatory: Observatory) -> dict[str, Any]:
+    """What the two servers say of the cache at this moment, and what the workers' writers hold."""
+    database, redis = (observatory.servers.get(name, {}) for name in ("database", "redis"))
     return {
+        "tags_held": sum(worker.get("gauges", {}).get("cache_tags_held", 0) for worker in observatory.workers),
         "fence_s": redis.get("fence_s"),
         "keys": redis.get("keys"),
         "memory_bytes": redis.get("used_memory_bytes"),

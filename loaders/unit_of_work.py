@@ -17,6 +17,7 @@ from db.connection import WriteConnection
 from db.database import Database
 from loaders.batch import Loaders
 from loaders.ending import to_its_end
+from loaders.held import held_tags
 from telemetry.counters import count
 
 CLOCK_MARGIN: Final = 1.1
@@ -78,11 +79,14 @@ async def _end(transaction: AsyncExitStack, unit: UnitOfWork, database: Database
                     home = await cache.home()  # it may be back, and the fence with it
                     pending = await coherence.pending(unit.connection, home)
                 count("writes", "held" if held else "suspended")
+                if held:
+                    held_tags.begin(pending.xid, len(pending.tags))
     except _Undone:
         return
     # a COMMIT that failed never gets here: its outcome is unknown, so its hold stays until the drain or its deadline
     if held:
         await cache.release(pending.xid, pending.tags, unit.connection.position)
+        held_tags.end(pending.xid)
 
 
 async def _suspended(database: Database, connection: WriteConnection) -> bool:

@@ -78,6 +78,7 @@ def stats(as_json: AsJson = False) -> None:
     screen.print(f"\nhits in the last minute, all loaders: {percent(found['hit_rate'])}")
     for title, name in AMOUNTS.items():
         screen.print(f"{title}: {', '.join(f'{label} {number:,}' for label, number in found[name].items()) or 'none'}")
+    screen.print(f"tags held now: {found['tags_held']:,}")
     screen.print(
         f"fence: {shown(found['fence_s'])} s left; outbox: {shown(found['outbox_rows'])} waiting,"
         f" undrained for {shown(found['outbox_age_s'])} s"

@@ -15,6 +15,7 @@ from domain.permission import Viewer
 from jobs.upkeep import upkeep_for_ever
 from loaders.batch import Loaders
 from loaders.drain import drain_for_ever
+from loaders.held import held_tags
 from loaders.verification import Shadow
 from resolvers.context import Context
 from telemetry.clock import utc_now
@@ -88,6 +89,7 @@ class Resources:
         gauge("db_pool_in_use", lambda: self.database.in_use)
         gauge("db_pool_size", lambda: settings.database.pool_size)
         gauge("cache_breaker", lambda: server.breaker.state if server else "off")
+        gauge("cache_tags_held", held_tags.number)
         slow.threshold_s = settings.queries.slow_threshold.total_seconds()
 
     async def background(self, execution: Execution) -> None:

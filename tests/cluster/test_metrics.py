@@ -19,7 +19,7 @@ PACKAGES = ("cache", "cluster", "db", "jobs", "loaders", "resolvers", "telemetry
 SNAPSHOT = """{"departed": {"operations": {"query A": {"count": 2, "errors": 1, "seconds": 0.5, "buckets": {"16": 2}}}},
 "lives": [], "answers": {}, "workers": 1, "restarts": 2, "processes": [{"role": "worker", "name": "worker 1", "pid": 7,
 "serves": true, "began": 1, "in_flight": 3, "gauges": {"db_pool_in_use": 4, "cache_breaker": "open",
-"certificate_ends": 4102444800}, "sums":
+"cache_tags_held": 6, "certificate_ends": 4102444800}, "sums":
 {"counters": {"cache_hits": {"a\\"b": 5}},
 "operations": {"query A": {"count": 1, "errors": 0, "seconds": 40.0, "buckets": {"77": 1}}},
 "statements": {"one": {"count": 1, "errors": 0, "seconds": 0.25, "buckets": {"30": 1}}}}}]}"""
@@ -48,6 +48,7 @@ def test_sums_of_the_living_and_the_dead() -> None:
     assert samples["rollcall_worker_restarts_total",] == 2
     assert samples["rollcall_db_pool_in_use",] == 4
     assert samples["rollcall_cache_breakers_open",] == 1
+    assert samples["rollcall_cache_tags_held",] == 6
     assert samples["rollcall_requests_in_flight",] == 3
 
 
@@ -187,3 +188,4 @@ def test_figures_of_the_cache() -> None:
     }
     now = stats(observatory)["cache"]
     assert (now["fence_s"], now["keys"], now["memory_bytes"], now["outbox_rows"]) == (1.5, 9, 2**20, 2)
+    assert now["tags_held"] == 6

@@ -116,5 +116,6 @@ async def test_stats_come_from_the_status_port(start: Start) -> None:
         "fence: ",
         "memory: ",
         "writes (tags held",
+        "tags held now: 0",
     ):
         assert line in shown, shown
