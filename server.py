@@ -58,6 +58,7 @@ def application(settings: Settings) -> "Starlette":
         routes=routes,
         lifespan=resources.lifespan,
         background=resources.background,
+        live=resources.live,
     )
 
 

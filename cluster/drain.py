@@ -18,6 +18,7 @@ from cluster.connection import Connection, current_connection
 from cluster.http2 import tell_everyone_to_go
 from cluster.listener import QUEUE_LENGTH
 from cluster.outgoing import Outgoing
+from web.responses import LEAVING
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -156,6 +157,7 @@ class Drain:
                 message = {**message, "headers": [*message.get("headers", ()), (b"connection", b"close")]}
             await send(message)
 
+        scope[LEAVING] = self._leaving
         self.requests += 1
         self.in_flight += 1
         try:

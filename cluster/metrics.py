@@ -60,6 +60,10 @@ COUNTERS: Final = {
     ),
     "answer_hits": ("viewer", "Queries answered whole from the cache, by the first role of their viewer."),
     "answer_misses": ("viewer", "Queries that were executed, by the first role of their viewer."),
+    "subscription_events": (
+        "outcome",
+        "Executions for subscriptions: sent, same (nothing new, or a server is away for a moment), failed.",
+    ),
     "sql_statements": ("statement", "Statements sent to PostgreSQL."),
 }
 """Counters of telemetry by name: what their label is, and what they mean."""
@@ -69,6 +73,7 @@ GAUGES: Final = {
     "workers_wanted": "Workers that should serve.",
     "requests_in_flight": "Requests being answered.",
     "connections": "Open client connections.",
+    "subscriptions": "Subscriptions that clients follow.",
     "db_pool_in_use": "Connections to PostgreSQL lent out, over all workers.",
     "db_pool_size": "Connections to PostgreSQL that the workers may open.",
     "cache_breakers_open": "Workers that do not ask Redis because it failed a moment ago.",
@@ -132,6 +137,7 @@ class _Collector(Collector):
             "workers_wanted": self._snapshot("workers"),
             "requests_in_flight": sum(worker.get("in_flight", 0) for worker in workers),
             "connections": sum(worker.get("connections", 0) for worker in workers),
+            "subscriptions": sum(gauge.get("subscriptions", 0) for gauge in gauges),
             "db_pool_in_use": sum(gauge.get("db_pool_in_use", 0) for gauge in gauges),
             "db_pool_size": sum(gauge.get("db_pool_size", 0) for gauge in gauges),
             "cache_breakers_open": sum(gauge.get("cache_breaker", "off") not in ("closed", "off") for gauge in gauges),

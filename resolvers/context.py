@@ -50,6 +50,8 @@ class Context:
         """Until when the answer stays right as far as time goes; None is for ever."""
         self.touched: set[str] = set()
         """The tags of everything that mutations changed, or would have changed but for their dryRun."""
+        self.interval: timedelta | None = None
+        """Of a subscription: the least time between two messages."""
         self.made_at = made_at
         """What the answer says about when it was made, None while it says nothing."""
         self._clock = clock

@@ -18,10 +18,10 @@ from domain.permission import NOBODY
 from loaders.approvals import pending_approvals
 from loaders.days import dashboards, open_exceptions
 from loaders.employees import employee_counts, employee_pages
-from resolvers.arguments import window_of
+from resolvers.arguments import given, refused, window_of
 from resolvers.connections import Connection, connection
 from resolvers.context import Context, Info, shown
-from resolvers.described import First, Scope
+from resolvers.described import First, Interval, Scope
 from resolvers.metrics import SUPPRESSED, Metrics, metrics, of_nobody
 from resolvers.ordering import default_order
 from resolvers.scope import today_filter
@@ -30,6 +30,8 @@ from resolvers.stats import Dimension, StatRow, stat_key, told_apart
 
 EXCEPTION_DAYS: Final = timedelta(days=31)
 MOST_LATE: Final = 500
+USUAL_INTERVAL_MS: Final = 1_000
+INTERVALS_MS: Final = range(100, 3_600_001)
 
 
 class DashboardToday(msgspec.Struct, frozen=True):
@@ -64,6 +66,19 @@ async def today(info: Info, scope: Scope = strawberry.UNSET) -> DashboardToday:
         return DashboardToday(context.as_of(), found, filter_, {})
     named = await context.must(dashboards, TodayKey(msgspec.structs.replace(filter_, reach=viewer.identified)))
     return DashboardToday(context.as_of(), found, filter_, dict(named.by_department))
+
+
+async def today_changed(
+    info: Info, scope: Scope = strawberry.UNSET, min_interval_ms: Interval = USUAL_INTERVAL_MS
+) -> DashboardToday:
+    """The same as an event of a subscription, which learns here how often it may look."""
+    asked_ms = given(min_interval_ms)
+    interval_ms = USUAL_INTERVAL_MS if asked_ms is None else asked_ms
+    if interval_ms not in INTERVALS_MS:
+        first, last = INTERVALS_MS[0], INTERVALS_MS[-1]
+        raise refused("minIntervalMs", f"needed milliseconds from {first} to {last:,}, got {interval_ms}")
+    info.context.interval = timedelta(milliseconds=interval_ms)
+    return await today(info, scope)
 
 
 def totals(row: strawberry.Parent[DashboardToday], info: Info) -> Metrics:

@@ -18,6 +18,12 @@ Period: TypeAlias = Annotated[PeriodInput, strawberry.argument(description="Whic
 Days: TypeAlias = Annotated[AttendanceFilter, strawberry.argument(description="Which days.")]
 People: TypeAlias = Annotated[EmployeeFilter | None, strawberry.argument(description="Which employees.")]
 Scope: TypeAlias = Annotated[OrgScope | None, strawberry.argument(description="Of whom; everyone by default.")]
+Interval: TypeAlias = Annotated[
+    int | None,
+    strawberry.argument(
+        name="minIntervalMs", description="Milliseconds between two messages at least, from 100 to 3,600,000."
+    ),
+]
 Year: TypeAlias = Annotated[int, strawberry.argument(description="The calendar year, e.g. 2026.")]
 Month: TypeAlias = Annotated[int, strawberry.argument(description="The month, from 1 to 12.")]
 OfNoDay: TypeAlias = Annotated[

@@ -10,11 +10,13 @@ import schema.enums  # noqa: F401 (gives the enumerations to the API)
 from schema.mutation import Mutation
 from schema.query import Query
 from schema.scalars import SCALARS
+from schema.subscription import Subscription
 from schema.user_errors import USER_ERRORS
 
 api: Final = strawberry.Schema(
     query=Query,
     mutation=Mutation,
+    subscription=Subscription,
     types=USER_ERRORS,
     config=StrawberryConfig(scalar_map=SCALARS),
 )

@@ -20,8 +20,10 @@ from web.consistency import HEADER as CONSISTENCY
 from web.envelope import Envelope
 from web.execution import ContextFactory, Execution
 from web.graphql_http import GraphQLEndpoint
+from web.graphql_socket import GraphQLSocket
 from web.health import ReadinessCheck, health_routes
 from web.hosts import LOCAL_NAMES, AllowedHosts
+from web.live import Live
 from web.proxies import TrustedProxies
 from web.responses import problem_of_http, problem_of_rollcall
 from web.running import running
@@ -39,11 +41,12 @@ def create_app(
     routes: Sequence[BaseRoute] = (),
     lifespan: Lifespan[Starlette] | None = None,
     background: Callable[[Execution], Coroutine[Any, Any, None]] | None = None,
+    live: Callable[[Execution], Live] | None = None,
 ) -> Starlette:
     """The service as one application; `routes` are those of sign-in, GraphiQL and files.
 
     `readiness` checks what it needs, `helpful` what makes it faster; `background` goes on
-    while it serves.
+    while it serves. Without `live` there are no subscriptions.
     """
     execution = Execution(
         schema,
@@ -51,7 +54,9 @@ def create_app(
         introspection=settings.http.introspection,
         age_s_by_field=settings.cache.age_s_by_field,
     )
-    endpoint = GraphQLEndpoint(execution, context_factory, settings.http.request_timeout, cached)
+    followed = live(execution) if live else None
+    endpoint = GraphQLEndpoint(execution, context_factory, settings.http.request_timeout, cached, followed)
+    socket = None if followed is None else _socket(followed, settings)
 
     @asynccontextmanager
     async def lifespan_with_mutations(app: Starlette) -> AsyncIterator[Mapping[str, Any]]:
@@ -64,10 +69,21 @@ def create_app(
 
     return _Application(
         endpoint,
+        socket,
         routes=[Route("/graphql", endpoint), *health_routes(readiness, helpful), *routes],
         middleware=list(layers(settings)),
         exception_handlers={HTTPException: problem_of_http, RollcallError: problem_of_rollcall},
         lifespan=lifespan_with_mutations,
+    )
+
+
+def _socket(live: Live, settings: Settings) -> GraphQLSocket:
+    limits = settings.limits
+    return GraphQLSocket(
+        live,
+        origins=settings.http.cors_origins,
+        most_operations=limits.socket_operations,
+        most_bytes=limits.body_bytes,
     )
 
 
@@ -77,17 +93,21 @@ class _Application(Starlette):
     Its router would cost as much as looking a kept answer up. The route is still there: it corrects `/graphql/`.
     """
 
-    def __init__(self, endpoint: GraphQLEndpoint, **given: Any) -> None:
+    def __init__(self, endpoint: GraphQLEndpoint, socket: GraphQLSocket | None, **given: Any) -> None:
         super().__init__(**given)
         self._endpoint = endpoint
+        self._socket = socket
 
     def build_middleware_stack(self) -> ASGIApp:
         """Called by Starlette before the first request."""
-        routed, endpoint = ExceptionMiddleware(self.router, handlers=self.exception_handlers), self._endpoint
+        routed = ExceptionMiddleware(self.router, handlers=self.exception_handlers)
+        direct: dict[str, ASGIApp] = {"http": self._endpoint}
+        if self._socket is not None:
+            direct["websocket"] = self._socket
 
         async def graphql_or_routed(scope: Scope, receive: Receive, send: Send) -> None:
-            is_graphql = scope["type"] == "http" and scope["path"] == "/graphql"
-            await (endpoint if is_graphql else routed)(scope, receive, send)
+            is_graphql = scope["type"] in direct and scope["path"] == "/graphql"
+            await (direct[scope["type"]] if is_graphql else routed)(scope, receive, send)
 
         app: ASGIApp = graphql_or_routed
         for layer, given, options in reversed(self.user_middleware):

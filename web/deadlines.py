@@ -57,6 +57,10 @@ class Deadline:
         if self.is_over and self._task.uncancel() <= self._cancelling and kind is asyncio.CancelledError:
             raise TimeoutError from error
 
+    def spent_ms(self, of: Deadlines) -> float:
+        """How much of its time is over."""
+        return round((asyncio.get_running_loop().time() - self.at_s + of.limit_s) * 1e3, 2)
+
     def lift(self) -> None:
         """Let it take as long as it takes."""
         self._running.pop(self, None)

@@ -66,7 +66,7 @@ class Envelope:
             await problem(500, "INTERNAL_SERVER_ERROR", detail)(scope, receive, send_labelled)
         finally:
             seconds = time.perf_counter() - started
-            measure(scope, record, seconds)
+            measure(scope, record, seconds if record.first_ms is None else record.first_ms / 1e3)
             if span is not None:
                 request_ends(span, scope, record, ledger)
             self._log(scope, record, ledger, seconds)

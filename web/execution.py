@@ -22,7 +22,6 @@ from web.graphql_request import GraphQLRequest
 from web.http_settings import LimitSettings
 from web.limits import too_complex
 from web.negotiation import GRAPHQL_RESPONSE
-from web.request_errors import RequestError
 from web.row_executor import RowExecutor
 
 if TYPE_CHECKING:
@@ -83,8 +82,6 @@ class Execution:
         if document.errors:
             return refusal(document.errors, request_error_status(media_type))
         operation = document.operation(request.operation_name)
-        if operation.kind is OperationType.SUBSCRIPTION:
-            raise RequestError("BAD_REQUEST", "subscriptions are not served over plain HTTP requests")
         cost = operation.cost.under(operation.variable_defaults | request.variables)
         if cost > self._limits.cost:
             raise too_complex("cost", cost, self._limits.cost)

@@ -1,34 +1,36 @@
 """GraphQL over HTTP as an ASGI application: methods, media types, statuses, the deadline and clients that leave.
 
-What an operation means is web/execution.py's business; this module only knows HTTP.
+What an operation means is web/execution.py's business; this module only knows HTTP. A subscription becomes a stream
+(web/event_stream.py), and nothing else does: some clients accept streams with every request.
 """
 
 import asyncio
 from datetime import timedelta
 
 import msgspec
-import structlog
 from graphql import OperationType
 from starlette.types import Receive, Scope, Send
 
 from cache.reading import Seen
-from domain.errors import ClientError, Unavailable, UserProblem
 from resolvers.context import Context
 from telemetry.executions import executing
 from telemetry.requests import current_operation
-from web.answers import Answer, masked, refusal, refusal_of
+from web.answers import Answer, refusal_of
 from web.body import ClientGone, read_body
 from web.cache_report import is_wanted, may_see, with_touched
 from web.cached_execution import Asked, CachedExecution
 from web.client_watch import ClientWatch
 from web.consistency import mark_in, with_token
 from web.deadlines import Deadline, Deadlines
+from web.event_stream import send_events
 from web.execution import ContextFactory, Execution, PreparedOperation, RequestFacts, request_error_status
 from web.graphql_request import GraphQLRequest, check_content_type, from_body, from_query_string
+from web.live import PROTOCOL, Live, Subscription, Wanted
 from web.measured import operation_label
-from web.negotiation import GRAPHQL_RESPONSE, JSON, answer_type
+from web.negotiation import EVENT_STREAM, GRAPHQL_RESPONSE, JSON, answer_type, takes_stream
 from web.recognised import Bytes, RecognisedRequests
-from web.request_errors import RequestError
+from web.refusals import refused, too_late
+from web.request_errors import RequestError, bad_request
 from web.request_headers import headers_of
 from web.request_record import RequestRecord, record_of
 from web.responses import header_lines, send_bytes
@@ -36,8 +38,6 @@ from web.traced import TracedOperation
 
 ALLOWED = {"Allow": "GET, HEAD, POST, OPTIONS"}
 USUAL = {"Vary": "Accept", "Cache-Control": "no-store"}
-
-log = structlog.get_logger("rollcall.graphql")
 
 
 class GraphQLEndpoint:
@@ -49,8 +49,10 @@ class GraphQLEndpoint:
         context_factory: ContextFactory,
         timeout: timedelta,
         cached: CachedExecution | None = None,
+        live: Live | None = None,
     ) -> None:
         self._execution = execution
+        self._live = live
         self._recognised = RecognisedRequests(execution.documents)
         self._cached = cached
         self._context_factory = context_factory
@@ -63,9 +65,17 @@ class GraphQLEndpoint:
             await send_bytes(send, 204, b"", None, header_lines(ALLOWED))
             return
         exchange = _Exchange(scope, receive, self._deadlines.begin())
-        with TracedOperation(exchange.record):
-            answer = await self._answer(exchange)
-            exchange.record.error_codes = answer.error_codes
+        try:
+            with TracedOperation(exchange.record):
+                answer = await self._answer(exchange)
+                exchange.record.error_codes = answer.error_codes
+            if exchange.events is not None:
+                exchange.record.first_ms = exchange.deadline.spent_ms(self._deadlines)
+                await send_events(exchange.events, answer, scope, receive, send)
+                return
+        finally:
+            if exchange.events is not None:
+                exchange.events.close()
         lines = header_lines(USUAL | answer.headers) if answer.lines is None else answer.lines
         content_type, is_head = f"{exchange.media_type}; charset=utf-8", scope["method"] == "HEAD"
         await send_bytes(send, answer.status, answer.body, content_type, lines, is_head=is_head)
@@ -81,7 +91,7 @@ class GraphQLEndpoint:
         except ClientGone:
             raise
         except Exception as error:
-            return self._refused(error, exchange)
+            return refused(error, exchange.media_type, exchange.record.request_id)
 
     async def _within_deadline(self, exchange: "_Exchange") -> Answer:
         watch: ClientWatch | None = None
@@ -98,13 +108,15 @@ class GraphQLEndpoint:
                     async with ClientWatch(exchange.receive, deadline) as watch:
                         return await self._run(prepared, exchange, looked)
                 deadline.lift()
+                if prepared.operation.kind is OperationType.SUBSCRIPTION:
+                    return await self._first_event(prepared, exchange)
                 return await self._mutate(prepared, exchange)
         except TimeoutError:
             if not exchange.deadline.is_over:
                 raise
             if watch and watch.client_left:
                 raise ClientGone from None
-            raise self._too_late() from None
+            raise too_late(self._deadlines.limit_s) from None
 
     async def _mind_token(self, request: GraphQLRequest, exchange: "_Exchange") -> None:
         """Pass the cache by when it has not heard of what the request's token stands for."""
@@ -119,6 +131,17 @@ class GraphQLEndpoint:
         headers, method = exchange.headers, exchange.scope["method"]
         return await self._cached.look(prepared, self._execution, headers, method, exchange.media_type)
 
+    async def _first_event(self, prepared: PreparedOperation, exchange: "_Exchange") -> Answer:
+        """What a stream begins with; where it fails there is no stream, but an answer like any other."""
+        assert self._live is not None
+        wanted = Wanted(prepared, exchange.headers, exchange.record.request_id, _host(exchange.scope))
+        exchange.events = self._live.follow(wanted)
+        event = await exchange.events.next()
+        if event.failed:
+            exchange.events.close()
+            exchange.events = None
+        return event.answer
+
     async def _mutate(self, prepared: PreparedOperation, exchange: "_Exchange") -> Answer:
         """Run a mutation to its end or to its deadline, also when the request is abandoned."""
         task = asyncio.get_running_loop().create_task(self._mutation(prepared, exchange))
@@ -132,13 +155,14 @@ class GraphQLEndpoint:
                 return await self._run(prepared, exchange)
         except Exception as error:  # becomes an answer here, since nobody may be waiting for this task
             late = isinstance(error, TimeoutError) and limit.expired()
-            return self._refused(self._too_late() if late else error, exchange)
+            why = too_late(self._deadlines.limit_s) if late else error
+            return refused(why, exchange.media_type, exchange.record.request_id)
 
     async def _run(self, prepared: PreparedOperation, exchange: "_Exchange", asked: Asked | None = None) -> Answer:
         facts = RequestFacts(
             exchange.headers,
             exchange.record.request_id,
-            (exchange.scope.get("client") or ("",))[0],
+            _host(exchange.scope),
             exchange.deadline.at_s,
             prepared.operation.name,
             prepared.operation.kind,
@@ -167,9 +191,8 @@ class GraphQLEndpoint:
             raise RequestError(
                 "METHOD_NOT_ALLOWED", f"method: needed POST or GET, got {method[:20]}", 405, headers=ALLOWED
             )
-        if not exchange.acceptable:
-            shown = headers["accept"][:100]
-            raise RequestError("NOT_ACCEPTABLE", f"Accept: needed {JSON} or {GRAPHQL_RESPONSE}, got {shown!r}", 406)
+        if not exchange.acceptable and not takes_stream(headers["accept"]):
+            raise _not_acceptable(headers["accept"])
         if method != "POST":
             return Bytes(False, exchange.media_type, exchange.scope["query_string"])
         check_content_type(headers.get("content-type"), headers.get("content-encoding"))
@@ -196,43 +219,47 @@ class GraphQLEndpoint:
             exchange.record.operation_type = kind.value
             exchange.record.cost = prepared.cost
             current_operation.set(operation_label(kind.value, exchange.record.operation_name))
-            if kind is not OperationType.QUERY and exchange.scope["method"] != "POST":
+            if kind is OperationType.SUBSCRIPTION:
+                self._check_stream(exchange)
+            elif not exchange.acceptable:
+                raise _not_acceptable(exchange.headers["accept"])
+            elif kind is not OperationType.QUERY and exchange.scope["method"] != "POST":
                 raise RequestError("METHOD_NOT_ALLOWED", f"a {kind.value} needs POST", 405, headers={"Allow": "POST"})
         return prepared
 
-    def _too_late(self) -> RequestError:
-        message = f"the request took longer than {self._deadlines.limit_s:g} s and was cancelled; ask for less at once"
-        return RequestError("REQUEST_TIMEOUT", message, 504)
+    def _check_stream(self, exchange: "_Exchange") -> None:
+        if self._live is None or not takes_stream(exchange.headers.get("accept")):
+            raise bad_request(f"a subscription needs a WebSocket ({PROTOCOL}) or the header Accept: {EVENT_STREAM}")
+        if exchange.scope["method"] == "HEAD":
+            raise RequestError("METHOD_NOT_ALLOWED", "a subscription needs POST or GET", 405, headers=ALLOWED)
 
-    def _refused(self, error: Exception, exchange: "_Exchange") -> Answer:
-        """What stopped the request before or instead of its execution."""
-        match error:
-            case RequestError():
-                return refusal_of(error, error.status, error.headers)
-            case Unavailable():
-                return refusal_of(error, 503)
-            case ClientError(code="UNAUTHENTICATED"):  # from the context factory: a token that is no longer good
-                return refusal_of(error, 401, {"WWW-Authenticate": 'Bearer error="invalid_token"'})
-            case ClientError() | UserProblem():
-                refused = 403 if error.code == "FORBIDDEN" else request_error_status(exchange.media_type)
-                return refusal_of(error, refused)
-        request_id = exchange.record.request_id
-        log.error("request failed", request_id=request_id, exc_info=error)
-        return refusal([masked(request_id)], 500)
+
+def _host(scope: Scope) -> str:
+    return str((scope.get("client") or ("",))[0])
+
+
+def _not_acceptable(accept: str) -> RequestError:
+    message = f"Accept: needed {JSON} or {GRAPHQL_RESPONSE}, got {accept[:100]!r}"
+    return RequestError("NOT_ACCEPTABLE", message, 406)
 
 
 class _Exchange:
     """One HTTP request on its way through the endpoint."""
 
-    __slots__ = ("acceptable", "deadline", "headers", "media_type", "past_cache", "receive", "record", "scope")
+    __slots__ = (
+        *("acceptable", "deadline", "events", "headers", "media_type", "past_cache", "receive", "record"),
+        "scope",
+    )
 
     def __init__(self, scope: Scope, receive: Receive, deadline: Deadline) -> None:
         self.scope = scope
         self.receive = receive
         self.deadline = deadline
         self.past_cache = False
+        self.events: Subscription | None = None
         self.headers = headers_of(scope)
         self.record: RequestRecord = record_of(scope)
-        accepted = answer_type(self.headers.get("accept"))
+        accept = self.headers.get("accept")
+        accepted = answer_type(accept)
         self.acceptable = accepted is not None
-        self.media_type = accepted or JSON
+        self.media_type = accepted or (GRAPHQL_RESPONSE if takes_stream(accept) else JSON)

@@ -61,6 +61,15 @@ def from_body(body: bytes) -> GraphQLRequest:
     return request
 
 
+def from_message(message: bytes, payload: Mapping[str, Any]) -> GraphQLRequest:
+    """Check the parameters that a message brings; `message` are the bytes of the whole of it."""
+    _refuse_depth(message, payload)
+    request = from_parameters(payload)
+    if ESCAPED in message:
+        refuse_nul(request.variables)
+    return request
+
+
 def from_query_string(query_string: bytes) -> GraphQLRequest:
     """Read the parameters of a GET; `variables` and `extensions` are JSON texts."""
     if len(query_string) > MOST_URL_BYTES:

@@ -23,7 +23,7 @@ class AllowedHosts:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass one request through or refuse it."""
-        if scope["type"] != "http" or scope["path"] in PROBES:
+        if scope["type"] not in ("http", "websocket") or scope["path"] in PROBES:
             await self._app(scope, receive, send)
             return
         given = headers_of(scope).first.get(b"host", b"")

@@ -105,6 +105,10 @@ class LimitSettings(Part):
         50_000, "LIMIT_COST", "Highest cost of an operation: objects that it can return, plus the weights.", ge=1
     )
     list_size: int = setting(10, "LIMIT_LIST_SIZE", "Length that the cost assumes for a list without `first`.", ge=1)
+    subscriptions: int = setting(
+        1_000, "LIMIT_SUBSCRIPTIONS", "Most subscriptions that a worker serves at once; further ones get 503.", ge=0
+    )
+    socket_operations: int = setting(20, "LIMIT_SOCKET_OPERATIONS", "Most operations at once of one WebSocket.", ge=1)
     document_cache_bytes: int = setting(
         16_000_000,
         "DOCUMENT_CACHE_BYTES",

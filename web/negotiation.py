@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 JSON = "application/json"
 GRAPHQL_RESPONSE = "application/graphql-response+json"
+EVENT_STREAM = "text/event-stream"
 
 
 class MediaRange(NamedTuple):
@@ -37,6 +38,13 @@ def answer_type(accept: str | None) -> str | None:
     ranges = list(_ranges(accept))
     quality, _, _, kind = max(_preference(ranges, kind) for kind in (JSON, GRAPHQL_RESPONSE))
     return kind if quality > 0 else None
+
+
+@lru_cache(maxsize=256)
+def takes_stream(accept: str | None) -> bool:
+    """Whether a stream of events is accepted by its name; a wildcard does not ask for one."""
+    named = [found for found in _ranges(accept or "") if found.media_type == EVENT_STREAM]
+    return any(found.quality > 0 for found in named)
 
 
 def _preference(ranges: list[MediaRange], kind: str) -> tuple[float, int, bool, str]:

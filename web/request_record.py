@@ -22,6 +22,8 @@ class RequestRecord(msgspec.Struct, omit_defaults=True):
     error_codes: tuple[str, ...] = ()
     disconnected: bool = False
     trace_id: str | None = None
+    first_ms: float | None = None
+    """When the first event of a stream was there: how long it is followed is no measure of how it was answered."""
 
 
 def new_record(headers: Mapping[bytes, bytes]) -> RequestRecord:

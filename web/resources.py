@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable, Mapping, Set
 from contextlib import AsyncExitStack, asynccontextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 
 import httpx2
 from starlette.applications import Starlette
@@ -22,10 +22,12 @@ from telemetry.clock import utc_now
 from telemetry.gauges import gauge
 from telemetry.ledger import note_viewer
 from telemetry.requests import slow
+from web.accounts import Account
 from web.auth import Authenticator, auth_routes
 from web.cached_execution import CachedExecution
 from web.execution import Execution, RequestFacts
 from web.health import ReadinessCheck
+from web.live import Live
 from web.oidc import Issuer, OidcIssuers
 from web.passwords import Passwords
 from web.popular import Popular, record_for_ever
@@ -42,7 +44,7 @@ from web.throttle import Throttle
 from web.tokens import Tokens
 from web.trace_export import traces_exported, wanted
 from web.user_accounts import UserAccounts, ViewerAccount
-from web.viewers import class_of, viewer_with
+from web.viewers import ViewerBasis, class_of, viewer_with
 from web.warming import Warming
 
 
@@ -79,6 +81,8 @@ class Resources:
         self._failures = settings.auth.sign_in_attempts
         self._known_passwords = known_passwords
         self._admits_known = from_this_machine if settings.server.loopback else from_nowhere
+        self._request_timeout = settings.http.request_timeout
+        self._most_subscriptions = settings.limits.subscriptions
         self._queries = settings.queries
         self._traced = wanted()
         self._show(settings)
@@ -96,6 +100,19 @@ class Resources:
         """Fill the caches with what is asked most, when the settings say so."""
         if self._most_warmed and self.cache.server is not None:
             await self._warming.warm_once(execution, self._most_warmed)
+
+    def live(self, execution: Execution) -> Live:
+        """The subscriptions of this process."""
+        made = Live(
+            execution,
+            self.event_context,
+            timeout=self._request_timeout,
+            most=self._most_subscriptions,
+            knows=self.cached_execution.knows,
+            clock=self._clock,
+        )
+        gauge("subscriptions", lambda: made.open)
+        return made
 
     def routes(self) -> list[BaseRoute]:
         """The routes below /auth."""
@@ -130,8 +147,27 @@ class Resources:
 
     async def context(self, facts: RequestFacts) -> Context:
         """The context of one operation; raises Unauthenticated when a token is given that is not good."""
+        return self._context(facts, await self._account(facts))
+
+    async def event_context(self, facts: RequestFacts) -> tuple[Context, ViewerBasis]:
+        """The same for an event of a subscription, with what to look at to notice that the viewer is another one."""
+        account = await self._account(facts)
+        basis = self._basis(facts, account)  # first: what ends in between must count as yet to end
+        return self._context(facts, account), basis
+
+    async def _account(self, facts: RequestFacts) -> Account | None:
         authenticator = self._authenticator_past_cache if facts.past_cache else self._authenticator
-        account = await authenticator.authenticate(facts.headers.get("authorization"), facts.seen)
+        return await authenticator.authenticate(facts.headers.get("authorization"), facts.seen)
+
+    def _basis(self, facts: RequestFacts, account: Account | None) -> ViewerBasis:
+        """Of a token that is not ours nothing says when it ends, nor that it still belongs to the user."""
+        claims = self._authenticator.own_claims(facts.headers.get("authorization"))
+        if claims is None or not isinstance(account, ViewerAccount):
+            return ViewerBasis()
+        ends = [datetime.fromtimestamp(claims.expires_at_s, UTC), viewer_with(account.facts, self._clock()).valid_until]
+        return ViewerBasis(account.loaders.dependencies, min(end for end in ends if end is not None))
+
+    def _context(self, facts: RequestFacts, account: Account | None) -> Context:
         viewer = self._viewer(account) if isinstance(account, ViewerAccount) else None
         note_viewer(class_of(viewer))
         cache = self._no_cache if facts.past_cache else self.cache

@@ -16,6 +16,8 @@ from web.request_errors import RequestError
 
 WHOLE: Final = "rollcall.whole"
 """In a message `http.response.start`: one `http.response.body`, as long as the head says, is all that follows."""
+LEAVING: Final = "rollcall.leaving"
+"""In the scope of a request: an asyncio.Event that is set when its worker was told to go."""
 
 Line = tuple[bytes, bytes]
 

@@ -5,6 +5,7 @@ from typing import Final
 
 import msgspec
 
+from cache.dependencies import Dependencies
 from domain.enums import Role
 from domain.ids import UserId
 from domain.permission import Viewer, ViewerFacts, viewer_of
@@ -38,6 +39,13 @@ class ViewerNow(msgspec.Struct, frozen=True):
     viewer: Viewer
     token_epoch: int
     valid_until: datetime | None
+
+
+class ViewerBasis(msgspec.Struct, frozen=True):
+    """What it rests on who the viewer is; without `dependencies` nothing vouches for it any longer."""
+
+    dependencies: Dependencies | None = None
+    valid_until: datetime | None = None
 
 
 async def viewer_from(loaders: Loaders, user_id: UserId, now: datetime) -> ViewerNow | None:

@@ -24,7 +24,9 @@ from tests.kit.rows import Rows
 from tests.web.asgi import Client, Reply, settings_with
 from tests.web.auth.conftest import KEY
 from web.app import create_app
+from web.execution import Execution
 from web.http_settings import AuthSettings
+from web.live import Live
 from web.resources import Resources, open_tokens
 from web.settings import CacheSettings, DatabaseSettings, RedisSettings
 
@@ -64,9 +66,14 @@ class Service:
             cached=self.resources.cached_execution,
             readiness={},
             routes=self.resources.routes(),
+            live=self._followed,
         )
         self.client = Client(self.app)
         self.users: dict[str, tuple[int, int]] = {}
+
+    def _followed(self, execution: Execution) -> Live:
+        self.live = self.resources.live(execution)
+        return self.live
 
     @property
     def responses(self) -> Any:

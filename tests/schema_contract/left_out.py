@@ -9,7 +9,7 @@ APPROVALS: Final = "the inbox and decisions come with the workflows"
 PAY_PERIODS: Final = "locking and adjusting pay periods comes with payroll"
 AUDIT: Final = "the audit trail comes with payroll"
 JOBS: Final = "files in and out come with durable jobs"
-SUBSCRIPTIONS: Final = "subscriptions come with the invalidation stream"
+CHANGES: Final = "changes without loss need a durable sequence of changes, as the audit trail does"
 
 LEFT_OUT: Final[Mapping[str, str]] = {
     **dict.fromkeys(
@@ -48,6 +48,7 @@ LEFT_OUT: Final[Mapping[str, str]] = {
             "Mutation.decide",
             "Mutation.withdraw",
             "Mutation.approveOvertime",
+            "Subscription.inboxChanged",
         ),
         APPROVALS,
     ),
@@ -72,9 +73,9 @@ LEFT_OUT: Final[Mapping[str, str]] = {
             *("ImportJob", "ExportJob", "Job", "ColumnMapping", "ImportIssue", "IssueCount", "IssueEdge"),
             *("IssueConnection", "StartImportInput", "ImportPayload", "StartExportInput", "ExportPayload"),
             *("Query.job", "Mutation.startImport", "Mutation.applyImport", "Mutation.undoImport"),
-            *("Mutation.cancelJob", "Mutation.startExport"),
+            *("Mutation.cancelJob", "Mutation.startExport", "Subscription.jobProgress"),
         ),
         JOBS,
     ),
-    **dict.fromkeys(("ChangeKind", "AttendanceChange", "Subscription"), SUBSCRIPTIONS),
+    **dict.fromkeys(("ChangeKind", "AttendanceChange", "Subscription.attendanceChanged"), CHANGES),
 }

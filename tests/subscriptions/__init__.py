@@ -1,0 +1,1 @@
+"""Subscriptions: what events say and when, and both ways to follow them."""

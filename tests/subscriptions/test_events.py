@@ -1,0 +1,266 @@
+"""What an event says: always what a query would say now, and nothing when that is what was said."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Any
+
+import orjson
+import pytest
+from starlette.datastructures import Headers
+
+from domain.errors import Unavailable
+from tests.coherence.valkey import private_valkey
+from tests.kit.clock import Clock
+from tests.kit.proxy import proxy_to
+from tests.kit.round_trips import recorded
+from tests.kit.rows import Rows
+from tests.kit.small_company import ADA, ADMIN, EMPLOYEE, HR, HR_OPERATIONS, INES, MANAGER, NOW, TESS
+from tests.mutations.changing import employee
+from tests.queries.test_today import TODAY_QUERY
+from tests.responses.changes import ACTIVE, check_in, revoke
+from tests.responses.service import Service, open_service
+from tests.subscriptions.hand_beat import HandBeat
+from web.execution import PreparedOperation
+from web.graphql_request import GraphQLRequest
+from web.live import PATIENCE, Event, Subscription, Wanted
+from web.negotiation import GRAPHQL_RESPONSE
+
+SELECTION = TODAY_QUERY.strip().removeprefix("{ today ").removesuffix("}")
+ALL = f"subscription {{ todayChanged {SELECTION} }}"
+IN_NOW = "subscription { todayChanged { asOf inNow } }"
+
+
+class Follower:
+    """Follows a subscription without a transport; `heard` are its events."""
+
+    def __init__(self, service: Service, events: Subscription) -> None:
+        self._live = service.live
+        if not isinstance(self._live.beat, HandBeat):
+            self._live.beat = HandBeat()
+        self.beat: HandBeat = self._live.beat
+        self.events = events
+        self.heard: list[Event] = []
+        self._task = asyncio.create_task(self._follow())
+
+    async def _follow(self) -> None:
+        while True:
+            event = await self.events.next()
+            self.heard.append(event)
+            if event.is_last:
+                return
+
+    async def strike(self) -> Any:
+        """What is told after one look; None for nothing."""
+        before = len(self.heard)
+        await self.beat.strike(self._live.open)
+        return self.data if len(self.heard) > before else None
+
+    async def last(self) -> Event:
+        """The event that ends it, after one look."""
+        await self.beat.strike(self._live.open - 1)
+        await self._task
+        return self.heard[-1]
+
+    @property
+    def data(self) -> Any:
+        """The data of the latest event."""
+        found = orjson.loads(self.heard[-1].answer.body)
+        assert "errors" not in found, found
+        return found["data"]["todayChanged"]
+
+    async def end(self) -> None:
+        self._task.cancel()
+        await asyncio.wait({self._task})
+        self.events.close()
+
+
+@asynccontextmanager
+async def following(service: Service, query: str = IN_NOW, user: str = HR) -> AsyncIterator[Follower]:
+    """Somebody who follows a subscription and has been told the first event."""
+    prepared = service.live.execution.prepare(GraphQLRequest(query, None, {}), GRAPHQL_RESPONSE)
+    assert isinstance(prepared, PreparedOperation)
+    headers = Headers({"authorization": f"Bearer {await service.token(user)}"})
+    follower = Follower(service, service.live.follow(Wanted(prepared, headers, "test")))
+    try:
+        await follower.beat.all_wait(service.live.open)
+        assert len(follower.heard) == 1
+        yield follower
+    finally:
+        await follower.end()
+
+
+async def today(service: Service, user: str = HR) -> Any:
+    return (await service.data(TODAY_QUERY, user))["today"]
+
+
+@pytest.mark.parametrize("user", [HR, HR_OPERATIONS, MANAGER, EMPLOYEE])
+async def test_an_event_says_what_a_query_says(service: Service, user: str) -> None:
+    async with following(service, ALL, user) as follower:
+        assert follower.data == await today(service, user)
+
+
+async def test_two_viewers_are_told_of_their_own_people(service: Service) -> None:
+    async with following(service, IN_NOW, HR) as everybody, following(service, IN_NOW, EMPLOYEE) as few:
+        assert (everybody.data["inNow"], few.data["inNow"]) == (3, 0)
+
+
+async def test_the_event_after_a_mutation_is_of_fresh_loaders(fresh_service: Service) -> None:
+    service, contexts = fresh_service, []
+    make = service.live._contexts
+
+    async def noted(facts: Any) -> Any:
+        contexts.append(await make(facts))
+        return contexts[-1]
+
+    service.live._contexts = noted
+    async with following(service, ALL) as follower:
+        before = follower.data
+        await service.change("checkIn", HR, employeeId=employee(INES))
+        assert (await follower.strike())["inNow"] == before["inNow"] + 1
+        assert follower.data == await today(service)
+        assert follower.data["totals"] != before["totals"]
+    (first, of_first), (second, of_second) = contexts
+    assert first.loaders is not second.loaders
+    assert of_first.dependencies is not of_second.dependencies  # the viewer was looked up again as well
+
+
+async def test_a_look_is_one_round_trip_and_no_statement(service: Service) -> None:
+    with recorded() as made:
+        async with following(service) as follower:
+            sql, redis = len(made.sql), len(made.redis)
+            for _ in range(3):
+                assert await follower.strike() is None
+            assert (len(made.sql) - sql, len(made.redis) - redis) == (0, 3)
+            assert follower.beat.intervals == [timedelta(seconds=1)] * 4
+
+
+async def test_those_who_look_at_once_share_the_round_trip(service: Service) -> None:
+    with recorded() as made:
+        async with following(service), following(service, IN_NOW, MANAGER), following(service, ALL) as follower:
+            sql, redis = len(made.sql), len(made.redis)
+            assert await follower.strike() is None
+            assert (len(made.sql) - sql, len(made.redis) - redis) == (0, 1)
+
+
+async def test_many_changes_within_an_interval_are_one_event(fresh_service: Service) -> None:
+    service = fresh_service
+    async with following(service) as follower:
+        await service.change("checkIn", HR, employeeId=employee(INES))
+        await service.change("checkIn", HR, employeeId=employee(TESS))
+        assert (await follower.strike())["inNow"] == 5
+        assert len(follower.heard) == 2
+        assert await follower.strike() is None
+
+
+async def test_what_changes_nothing_that_is_shown_is_not_told(fresh_service: Service) -> None:
+    service = fresh_service
+    async with following(service) as follower:
+        await service.change("saveEmployee", HR, id=employee(ADA), fullName="Ada King")
+        assert await follower.strike() is None
+        service.clock.forward(minutes=1)  # made again; `asOf` alone is no news
+        assert await follower.strike() is None
+
+
+async def test_what_time_alone_changes_is_told(service: Service) -> None:
+    service.clock.forward(hours=3, minutes=5)  # 09:05 in Berlin: the grace is just over, not yet passed
+    query = "subscription { todayChanged { lateNotIn { employeeNo } } }"
+    async with following(service, query) as follower:
+        numbers = [person["employeeNo"] for person in follower.data["lateNotIn"]]
+        service.clock.forward(seconds=59)
+        assert await follower.strike() is None
+        service.clock.forward(seconds=1)
+        late = [person["employeeNo"] for person in (await follower.strike())["lateNotIn"]]
+        assert late == [*numbers, "E006"]
+
+
+async def test_what_psql_wrote_is_told_once_it_is_drained(fresh_service: Service) -> None:
+    service = fresh_service
+    async with following(service, "subscription { todayChanged { byDepartment { keys { label } } } }") as follower:
+        async with service.resources.database.transaction() as connection:
+            await Rows(connection).run("UPDATE department SET name = 'Making' WHERE id = 2")
+        async with asyncio.timeout(5):
+            while (found := await follower.strike()) is None:
+                await asyncio.sleep(0.01)
+        labels = [row["keys"][0]["label"] for row in found["byDepartment"]]
+        assert labels == ["Backend", "Company", "Frontend", "Gate", "Lab", "Making", "Operations"]
+
+
+async def test_a_lost_role_narrows_what_is_told_though_nothing_else_changed(fresh_service: Service) -> None:
+    service = fresh_service
+    async with following(service, IN_NOW, MANAGER) as follower:
+        assert follower.data["inNow"] == 1
+        await revoke(service)
+        assert (await follower.strike())["inNow"] == 0
+
+
+async def test_a_token_that_was_revoked_ends_it(fresh_service: Service) -> None:
+    service = fresh_service
+    async with following(service, IN_NOW, MANAGER) as follower:
+        headers = {"Authorization": f"Bearer {await service.token(MANAGER)}"}
+        assert (await service.client.reply("POST", "/auth/logout", headers=headers)).status == 204
+        assert (await follower.last()).denied == "the token was revoked; sign in again"
+
+
+async def test_a_user_who_is_put_out_is_told_nothing_more(fresh_service: Service) -> None:
+    service = fresh_service
+    async with following(service, IN_NOW, MANAGER) as follower:
+        await service.data(ACTIVE, ADMIN, {"id": await service.user_id(MANAGER), "active": False})
+        event = await follower.last()
+        assert (event.failed, event.denied) == (True, "the user of the token is not active any more")
+
+
+async def test_a_token_that_expires_ends_it(service: Service) -> None:
+    async with following(service) as follower:
+        service.clock.forward(minutes=15)
+        assert await follower.strike() is None  # within the leeway
+        service.clock.forward(seconds=30)
+        assert (await follower.last()).denied == "the token has expired; refresh it, or sign in again"
+
+
+async def test_without_redis_every_look_executes_and_says_what_is_true(fresh_url: str) -> None:
+    with private_valkey() as valkey:
+        async with (
+            proxy_to(valkey.path) as proxy,
+            open_service(fresh_url, f"redis://127.0.0.1:{proxy.port}", Clock(NOW), patience_ms="100") as service,
+            following(service) as follower,
+        ):
+            await proxy.refuse()
+            assert await follower.strike() is None
+            await check_in(service)
+            assert (await follower.strike())["inNow"] == 4
+            with recorded() as made:
+                async with following(service) as other:
+                    sql = len(made.sql)
+                    assert await other.strike() is None
+                    assert len(made.sql) > sql  # nothing vouches for the last event
+
+
+async def test_without_a_cache_as_well(fresh_url: str) -> None:
+    async with open_service(fresh_url, None, Clock(NOW)) as service, following(service) as follower:
+        assert await follower.strike() is None
+        await check_in(service)
+        assert (await follower.strike())["inNow"] == 4
+
+
+async def test_a_moment_without_database_is_waited_for(fresh_service: Service) -> None:
+    service, away = fresh_service, False
+    make = service.live._contexts
+
+    async def sometimes(facts: Any) -> Any:
+        if away:
+            raise Unavailable("PostgreSQL is away")
+        return await make(facts)
+
+    service.live._contexts = sometimes
+    async with following(service) as follower:
+        await check_in(service)
+        away = True
+        assert await follower.strike() is None
+        away = False
+        assert (await follower.strike())["inNow"] == 4
+        away, follower.events._well_at_s = True, follower.events._well_at_s - PATIENCE.total_seconds()
+        await service.change("checkIn", HR, employeeId=employee(TESS))
+        event = await follower.last()
+        assert (event.failed, event.answer.error_codes) == (True, ("SERVICE_UNAVAILABLE",))
