@@ -62,7 +62,8 @@ def answer_name(operation: bytes, facts: tuple[str, ...], values: tuple[object, 
     return _named(prefix(), operation, facts, values)
 
 
-@lru_cache(maxsize=512)
+# few: a request asks up to three times, and with the reaches of who may see 1,000 departments one takes 140 kB
+@lru_cache(maxsize=32)
 def _named(beginning: str, operation: bytes, facts: tuple[str, ...], values: tuple[object, ...] | None) -> AnswerName:
     key = _encode((operation, facts, values))
     return AnswerName(operation, facts, key, f"{beginning}{hashlib.blake2b(key, digest_size=16).hexdigest()}")
