@@ -108,3 +108,35 @@ async def test_an_analyst_gets_the_grid_without_names(page: Page) -> None:
     names = await named()
     await sign_in(page, "analyst")
     assert (await named()).isdisjoint(names)
+
+
+async def test_a_subscription_is_followed_until_it_is_stopped(page: Page) -> None:
+    await sign_in(page, "employee")
+    await page.evaluate("sessionStorage.setItem('of_employee', sessionStorage.getItem('rollcall.session'))")
+    await sign_in(page, "hr")
+    query = "subscription { todayChanged(minIntervalMs: 100) { inNow asOf } }"
+    await page.click(f"document.querySelector('{EDITOR}')")
+    await page.press("a", control=True)
+    await page.call("Input.insertText", text=query)
+    await page.click(RUN)
+    await page.until_text(RESPONSE, '"todayChanged"')
+    before = await number(page, "inNow")
+    await page.until(f"{RUN}.ariaLabel.startsWith('Stop')")
+    change, moved = ("checkOut", before - 1) if await checked_in(page) else ("checkIn", before + 1)
+    await as_employee(page, f"mutation {{ {change}(input: {{}}) {{ userErrors {{ message }} }} }}")
+    await page.until_text(RESPONSE, f'"inNow": {moved}')
+    await page.click(RUN)
+    await page.until(f"{RUN}.ariaLabel.startsWith('Execute')")
+
+
+async def as_employee(page: Page, query: str) -> str:
+    """The bytes of an answer to the employee, asked for beside GraphiQL."""
+    body = f"JSON.stringify({{ query: `{query}` }})"
+    token = "JSON.parse(sessionStorage.getItem('of_employee')).accessToken"
+    headers = f"{{ 'content-type': 'application/json', authorization: 'Bearer ' + {token} }}"
+    asked = f"fetch('graphql', {{ method: 'POST', headers: {headers}, body: {body} }})"
+    return str(await page.evaluate(f"{asked}.then((answer) => answer.text())"))
+
+
+async def checked_in(page: Page) -> bool:
+    return '"IN"' in await as_employee(page, "{ me { employee { presence { state } } } }")

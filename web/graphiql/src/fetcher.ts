@@ -1,16 +1,14 @@
-// How GraphiQL asks the server: JSON over POST, with the token of whoever is signed in.
+// How GraphiQL asks the server: JSON over POST, with the token of whoever is signed in; subscriptions as a stream of events.
 import type { Fetcher, FetcherParams } from "@graphiql/toolkit";
-import { Kind, parse } from "graphql";
+import { Kind, OperationTypeNode, parse } from "graphql";
 import { accessToken, refresh } from "./session";
+import { failed, followed, isRefused, type Result } from "./stream";
 
-interface Result {
-  data?: unknown;
-  errors?: { message: string; extensions?: { code?: string } }[];
-}
+const JSON_TYPES = "application/graphql-response+json, application/json;q=0.9";
 
-function headersWith(token: string | null, own: Record<string, string> | undefined): Headers {
+function headersWith(token: string | null, own: Record<string, string> | undefined, accept = JSON_TYPES): Headers {
   const headers = new Headers({
-    accept: "application/graphql-response+json, application/json;q=0.9",
+    accept,
     "content-type": "application/json",
   });
   if (token) headers.set("authorization", `Bearer ${token}`);
@@ -27,13 +25,7 @@ async function send(body: string, headers: Headers): Promise<{ status: number; r
   return { status: response.status, result: failed(`${detail} (status ${response.status})`) };
 }
 
-const failed = (message: string): Result => ({ errors: [{ message }] });
-
-function isUnauthenticated(status: number, result: Result): boolean {
-  const nothingDone = result.data === undefined || result.data === null;
-  const said = result.errors?.some((error) => error.extensions?.code === "UNAUTHENTICATED") ?? false;
-  return status === 401 || (nothingDone && said);
-}
+const isUnauthenticated = (status: number, result: Result): boolean => status === 401 || isRefused(result);
 
 /** GraphiQL names the operation some 100 ms after an edit or a change of tabs: who runs sooner would ask for another tab's. */
 function withOwnOperationName(params: FetcherParams): FetcherParams {
@@ -46,9 +38,24 @@ function withOwnOperationName(params: FetcherParams): FetcherParams {
   }
 }
 
+function isSubscription({ query, operationName }: FetcherParams): boolean {
+  try {
+    const operations = parse(query).definitions.filter((found) => found.kind === Kind.OPERATION_DEFINITION);
+    const asked = operations.length === 1 ? operations[0] : operations.find(({ name }) => name?.value === operationName);
+    return asked?.operation === OperationTypeNode.SUBSCRIPTION;
+  } catch {
+    return false; // the server says what is wrong with it
+  }
+}
+
 /** A token that the server no longer takes is refreshed once; headers typed by hand win over ours. */
 export const fetcher: Fetcher = async (params, options) => {
   const body = JSON.stringify(withOwnOperationName(params));
+  if (isSubscription(params)) {
+    const headersFor = async (anew: boolean) =>
+      headersWith(await (anew ? refresh() : accessToken()), options?.headers, "text/event-stream");
+    return followed(body, headersFor) as never;
+  }
   const token = await accessToken();
   const first = await send(body, headersWith(token, options?.headers));
   if (!token || !isUnauthenticated(first.status, first.result)) return first.result as never;
