@@ -65,14 +65,10 @@ class SecondLevelCache:
         prefix: str = "rollcall",
         life_by_kind: Mapping[str, timedelta] = MappingProxyType({}),
     ) -> None:
-        self.server = server
-        self._life_by_kind = life_by_kind
-        self.fence_name = f"{prefix}:f"
-        self.newest_name = f"{prefix}:n"
+        self.server, self._life_by_kind = server, life_by_kind
+        self.fence_name, self.newest_name, self.drain_name = f"{prefix}:f", f"{prefix}:n", f"{prefix}:d"
         self._last_fence: LastFence | None = None
-        self.stamp_prefix = f"{prefix}:s:"
-        self.entry_prefix = f"{prefix}:e:"
-        self._mark = f"{prefix}:a:"
+        self.stamp_prefix, self.entry_prefix, self._mark = f"{prefix}:s:", f"{prefix}:e:", f"{prefix}:a:"
         self._tick = TickReader(server, self.fence_name) if server else None
         self._of_one = lru_cache(MOST_LOOKUPS)(lambda policy, _, key: self._lookup_of(policy, [key]))
         self._later: set[asyncio.Task[None]] = set()
@@ -367,25 +363,30 @@ class SecondLevelCache:
         touched: Sequence[tuple[str, str]],
         position: Position | None = None,
         *,
+        last_drain: str = "",
         suspended: bool = False,
-    ) -> None:
+    ) -> bool:
         """Restamp (tag, xid) of drained transactions and extend the fence, if not `suspended`; raises CacheUnreachable.
 
-        `position` is where PostgreSQL was once the drained transactions had been seen.
+        `position` is where PostgreSQL was once they had been seen. False when Redis knows nothing of `last_drain`: it
+        has lost its data, or older ones have taken their place.
         """
         assert self.server is not None
-        newest = (fence.from_ms, int(bool(touched)), *(as_arguments(position) or ("", 0, 0)))
+        newest = (fence.from_ms, int(bool(touched)), *(as_arguments(position) or ("", 0, 0)), last_drain)
         for start in range(0, max(len(touched), 1), MOST_RESTAMPED):
             chunk = touched[start : start + MOST_RESTAMPED]
-            names = [self.fence_name, self.newest_name, *(self.stamp_prefix + tag for tag, _ in chunk)]
+            names = [self.fence_name, self.newest_name, self.drain_name, *(self.stamp_prefix + tag for tag, _ in chunk)]
             is_last = int(start + MOST_RESTAMPED >= len(touched) and not suspended)
             expiry_ms = fence.from_ms + _ms(FENCE_LIFE)
             arguments = [fence.value, is_last, expiry_ms, drain, _ms(STAMP_LIFE), *newest, *(xid for _, xid in chunk)]
             answer = await self.server.run("renew", names, arguments)
             if answer.run_id != fence.run_id:
                 raise CacheUnreachable("Redis was replaced by another server in the middle of a drain")
+            if answer.value < 0:
+                return False
         self._last_fence = LastFence(fence.value.encode(), suspended)
         count("cache_drained", "", len(touched))
+        return True
 
     async def close(self) -> None:
         """Finish storing and close the connections."""

@@ -30,7 +30,7 @@ _PATIENCE: Final = Query(
 _STATE: Final = Query(
     "cache_state",
     text("""
-    SELECT epoch, run_id, server, declaration, suspended_until > clock_timestamp() AS suspended,
+    SELECT epoch, run_id, server, declaration, last_drain, suspended_until > clock_timestamp() AS suspended,
            CAST(extract(epoch FROM greatest(in_use_until, '1970-01-01') - clock_timestamp()) AS float8) AS in_use_s,
            cache_server() AS server_now
     FROM cache_state FOR UPDATE SKIP LOCKED"""),
@@ -50,25 +50,32 @@ _MOVE: Final = Query(
       holds_from = CASE WHEN run_id IN (:run_id, :nowhere) THEN holds_from
                         WHEN suspended_until > clock_timestamp() THEN suspended_from + CAST(:grace AS interval)
                         ELSE clock_timestamp() + CAST(:grace AS interval) END,
-      run_id = :run_id, server = :server RETURNING epoch"""),
+      run_id = :run_id, server = :server, last_drain = '' RETURNING epoch"""),
 )
 _UNDRAINED: Final = Query(
     "cache_undrained", text("SELECT EXISTS (SELECT FROM cache_outbox WHERE tags && CAST(:tags AS text[]))")
 )
 _OUTSIDE: Final = Query("cache_outside", text("SELECT EXISTS (SELECT FROM cache_outbox WHERE outside)"))
-_DRAIN: Final = Query("cache_drain", text("DELETE FROM cache_outbox RETURNING xid::text, tags"))
+_DRAIN: Final = Query(
+    "cache_drain",
+    text("""
+    WITH drained AS (DELETE FROM cache_outbox RETURNING xid, tags),
+         noted AS (UPDATE cache_state SET last_drain = :drain
+                   WHERE last_drain = '' OR EXISTS (SELECT FROM drained WHERE cardinality(tags) > 0))
+    SELECT xid::text, tags FROM drained"""),
+)
 # What is written but not flushed never gets to a replica if the primary dies now. Commits of others need not be flushed
 # (synchronous_commit = off): so a drain that found some flushes, and one without any relies on those before it.
 _PLACE: Final = Query(
     "cache_drain_place",
     text(f"""
-    SELECT pg_current_xact_id()::text, {SERVER_COLUMNS}, CAST(CASE WHEN CAST(:found AS boolean)
+    SELECT {SERVER_COLUMNS}, CAST(CASE WHEN CAST(:found AS boolean)
       THEN pg_logical_emit_message(false, 'rollcall', '', true)
       ELSE pg_current_wal_flush_lsn() END - '0/0' AS bigint)"""),
 )
 _PLACE_UNFLUSHED: Final = Query(
     "cache_drain_place",
-    text(f"SELECT pg_current_xact_id()::text, {SERVER_COLUMNS}, CAST(pg_current_wal_insert_lsn() - '0/0' AS bigint)"),
+    text(f"SELECT {SERVER_COLUMNS}, CAST(pg_current_wal_insert_lsn() - '0/0' AS bigint)"),
 )
 
 
@@ -87,12 +94,16 @@ class Pending(msgspec.Struct, frozen=True):
 
 
 class FenceState(msgspec.Struct, frozen=True, array_like=True):
-    """Who keeps the fence where; another `server` than `server_now` is a restored, promoted or restarted PostgreSQL."""
+    """Who keeps the fence where; another `server` than `server_now` is a restored, promoted or restarted PostgreSQL.
+
+    `last_drain` is the last one that changed anything in the Redis of the epoch, "" before any did.
+    """
 
     epoch: int
     run_id: str
     server: str
     declaration: str
+    last_drain: str
     suspended: bool
     in_use_s: float
     server_now: str
@@ -160,19 +171,19 @@ async def is_written_outside(connection: ReadConnection) -> bool:
     return bool(found)
 
 
-async def drain(connection: WriteConnection, epoch: int) -> tuple[str, list[tuple[str, str]], Position]:
-    """(id of this drain, (tag, xid) of every committed change, where the log was then), taken out of the outbox.
+async def drain(connection: WriteConnection, epoch: int, name: str) -> tuple[list[tuple[str, str]], Position]:
+    """((tag, xid) of every committed change, where the log was then), taken out of the outbox by the drain `name`.
 
     When there are too many tags their tables stand for them.
     """
-    rows = await connection.records(_DRAIN)
+    rows = await connection.records(_DRAIN, drain=name)
     # after it: whatever was seen is below this position
     if connection.major_version >= FLUSHES_SINCE:
-        [(drain_id, *place)] = await connection.records(_PLACE, found=bool(rows))
+        [place] = await connection.records(_PLACE, found=bool(rows))
     else:
-        [(drain_id, *place)] = await connection.records(_PLACE_UNFLUSHED)
+        [place] = await connection.records(_PLACE_UNFLUSHED)
     position = Position(*place)
     touched = {(tag, f"{epoch}-{xid}") for xid, tags in rows for tag in tags}
     if len(touched) > MOST_DRAINED:
-        return drain_id, [(table, "") for table in collapse([tag for tag, _ in touched])], position
-    return drain_id, sorted(touched), position
+        return [(table, "") for table in collapse([tag for tag, _ in touched])], position
+    return sorted(touched), position

@@ -5,6 +5,7 @@ died after COMMIT. Without it the fence lapses and the cache is off: slower, nev
 """
 
 import asyncio
+import secrets
 from contextlib import suppress
 from datetime import timedelta
 from typing import Final
@@ -40,23 +41,31 @@ async def drain_once(database: Database, cache: SecondLevelCache) -> bool:
         state = await coherence.lead(connection)
         if state is None:
             return False
-        announced = await coherence.announce(connection, state)
-        if not announced:
+        again = await coherence.announce(connection, state)
+        if not again:
             if state.run_id not in (run_id, coherence.NOWHERE):
                 # an address that leads to another server is found out by new connections only: all workers must agree
                 cache.server.reconnect()
                 run_id, clock_ms = await cache.server.clock_ms()
             # also while the cache is suspended, or the writers that cannot hold would suspend it for ever
             epoch = await _epoch(connection, state, run_id)
-            fence = Fence(run_id, epoch, state.declaration, clock_ms)
-            await cache.renew(fence, *await coherence.drain(connection, epoch), suspended=state.suspended)
-    return await drain_once(database, cache) if announced else not state.suspended
+            fence, name = Fence(run_id, epoch, state.declaration, clock_ms), secrets.token_hex(8)
+            drained = await coherence.drain(connection, epoch, name)
+            last = state.last_drain if epoch == state.epoch else ""
+            again = not await cache.renew(fence, name, *drained, last_drain=last, suspended=state.suspended)
+            if again:  # what was just drained is of before the new epoch
+                await _new_epoch(connection, state, run_id)
+    return await drain_once(database, cache) if again else not state.suspended
 
 
 async def _epoch(connection: WriteConnection, state: coherence.FenceState, run_id: str) -> int:
     """The epoch to renew; a new one when Redis or PostgreSQL is not the one that it began on."""
     if (state.run_id, state.server) == (run_id, state.server_now):
         return state.epoch
+    return await _new_epoch(connection, state, run_id)
+
+
+async def _new_epoch(connection: WriteConnection, state: coherence.FenceState, run_id: str) -> int:
     count("cache_epochs")
     return await coherence.move_fence(connection, run_id, state.server_now, FENCE_LIFE * CLOCK_MARGIN)
 

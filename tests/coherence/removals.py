@@ -128,8 +128,8 @@ def without_drain() -> None:
     """The fence is kept alive, but nothing is restamped."""
     whole = SecondLevelCache.renew
 
-    async def renew(self: SecondLevelCache, fence: Any, drain: str, _: Any, *more: Any, **how: Any) -> None:
-        await whole(self, fence, drain, [], *more, **how)
+    async def renew(self: SecondLevelCache, fence: Any, drain: str, _: Any, *more: Any, **how: Any) -> bool:
+        return await whole(self, fence, drain, [], *more, **how)
 
     SecondLevelCache.renew = renew  # type: ignore[method-assign]
 
@@ -259,12 +259,13 @@ def without_identity_of_redis() -> None:
     """A drain that meets two servers goes on."""
     whole = SecondLevelCache.renew
 
-    async def renew(self: SecondLevelCache, *given: Any, **how: Any) -> None:
+    async def renew(self: SecondLevelCache, *given: Any, **how: Any) -> bool:
         try:
-            await whole(self, *given, **how)
+            return await whole(self, *given, **how)
         except cache.server.CacheUnreachable as error:
             if "replaced" not in str(error):
                 raise
+            return True
 
     SecondLevelCache.renew = renew  # type: ignore[method-assign]
 

@@ -29,6 +29,7 @@ def weaken(name: str) -> None:
 _INTERLEAVINGS, _REDIS, _DATABASE, _LOADERS, _STEPS = (
     f"test_{name}.py::test_" for name in ("interleavings", "redis_faults", "database_faults", "loaders", "single_steps")
 )
+_LOST: Final = "test_data_lost.py::test_"
 _SHARED: Final = "../responses/test_shared.py::test_"
 SAFEGUARDS: Final[dict[str, Safeguard]] = {
     "the stamps of an entry are compared": Safeguard(
@@ -107,6 +108,9 @@ SAFEGUARDS: Final[dict[str, Safeguard]] = {
     ),
     "every answer tells whose it is (run_id)": Safeguard(
         f"{_REDIS}a_redis_that_restarts_with_old_keys_is_another_one", removals.without_run_id
+    ),
+    "a Redis that lost its data is another one": Safeguard(
+        f"{_LOST}data_that_went_back_are_of_another_redis", removals.in_lua("renew", "return -1", "last = ''")
     ),
     "another PostgreSQL begins another epoch": Safeguard(
         f"{_DATABASE}a_restored_postgresql_begins_an_epoch_that_never_was", removals.without_epoch_of_server

@@ -330,7 +330,7 @@ async def test_a_commit_that_need_not_be_flushed_is_below_what_a_drain_makes_kno
     flushed, inserted = await lsns(worker)
     assert flushed < inserted, "nobody has flushed the commit"
     async with worker.database.transaction() as connection:
-        _, touched, position = await coherence.drain(connection, 1)
+        touched, position = await coherence.drain(connection, 1, "test")
         flushed, _ = await lsns(worker)
     assert touched and position.lsn >= inserted
     assert (flushed >= position.lsn) is (flushes_since == 17)
@@ -341,7 +341,7 @@ async def test_a_drain_that_finds_nothing_makes_nothing_known_that_is_not_flushe
     async with worker.database.transaction() as writing:
         await writing.execute(statement("write", "UPDATE employee SET version = version + 1"))
         async with worker.database.transaction() as connection:
-            _, touched, position = await coherence.drain(connection, 1)
+            touched, position = await coherence.drain(connection, 1, "test")
         assert not touched
         flushed, inserted = await lsns(worker)
         assert position.lsn <= flushed and position.lsn < inserted
