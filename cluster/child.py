@@ -29,6 +29,9 @@ from cluster.journal import journal, open_journal
 EXIT_CANNOT_START: Final = 78
 """Exit code (sysexits' EX_CONFIG) of a process that would fail again: wrong settings, code that does not import."""
 
+ON_TRIAL: Final = "CLUSTER_ON_TRIAL"
+"""In the environment of a process that is to take the place of a living one."""
+
 ORPHAN_LIMIT: Final = timedelta(seconds=2)
 """How long a process whose supervisor died may take to finish what it is doing."""
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 
-from cluster.child import ORPHAN_LIMIT, SUPERVISOR_SIGNALS, Command
+from cluster.child import ON_TRIAL, ORPHAN_LIMIT, SUPERVISOR_SIGNALS, Command
 
 _AFTER_DRAIN: Final = timedelta(seconds=5)
 """What a process may take beyond its drain to close pools and the interpreter."""
@@ -121,7 +121,7 @@ class Child:
         """Hand over what is not in our own environment, upon which the process begins its work."""
         self.configured = True
         self.heard_s = time.monotonic()
-        self._tell(json.dumps(dict(environment)))
+        self._tell(json.dumps({**environment, ON_TRIAL: "1"} if self.on_trial else dict(environment)))
 
     async def wait(self) -> int:
         """The exit code, once it is dead and its last report was read."""

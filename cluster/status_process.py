@@ -5,6 +5,7 @@ python -m cluster.status_process NAME REPORT_FD LISTEN_FD PROBE; the supervisor 
 
 import asyncio
 import logging
+import os
 import platform
 import sys
 import time
@@ -18,7 +19,8 @@ import uvloop
 from hypercorn.asyncio import serve
 from hypercorn.config import Config
 
-from cluster.child import Command, Orders, Report, begin, fail, load
+from cluster.child import ON_TRIAL, Command, Orders, Report, begin, fail, load
+from cluster.history import inherited
 from cluster.journal import journal
 from cluster.observatory import Observatory
 from cluster.stats import point
@@ -73,10 +75,12 @@ async def work(listen_fd: int, open_probe: Callable[[Settings], Probe], orders: 
         observatory.take(line)
         observatory.points.append(point(observatory))
 
+    hosts = settings.http.allowed_hosts or (LOCAL_NAMES if is_loopback(settings.server.status_host) else ("*",))
+    if ON_TRIAL in os.environ:
+        observatory.points.extend(await inherited(listen_fd, hosts[0].replace("*", "localhost")))
     orders.obey(handle, inform)
-    hosts = LOCAL_NAMES if is_loopback(settings.server.status_host) else ("*",)
     application = ShieldedFromBugs(
-        status_app(desk, settings.http.allowed_hosts or hosts),
+        status_app(desk, hosts),
         lambda error: journal.error("the status port failed", exc_info=error),
     )
     async with AsyncExitStack() as stack:

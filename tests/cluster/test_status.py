@@ -192,6 +192,26 @@ async def test_events_are_a_history_and_then_figures_every_second(start: Start) 
     assert last == ["worker 1", "status"], "whoever serves goes first"
 
 
+async def test_a_reload_keeps_the_curves(start: Start) -> None:
+    """Also where the port may not be called localhost."""
+    cluster = await watched(start, CLUSTER_WORKERS=1, ALLOWED_HOSTS="*.example.org,127.0.0.1")
+
+    async def history(beyond: float) -> list[float]:
+        """The moments of all points, as soon as there is one after `beyond`."""
+        async with asyncio.timeout(10):
+            while True:
+                answer = await cluster.status("/cluster/history")
+                if (moments := [point["at"] for point in answer.json()]) and moments[-1] > beyond:
+                    return moments
+                await asyncio.sleep(0.1)
+
+    before = await history(beyond=0)
+    cluster.signal(signal.SIGHUP)
+    await cluster.line("status has left")
+    after = await history(beyond=before[-1])
+    assert after[: len(before)] == before and after == sorted(after)
+
+
 async def test_killed_status_process_harms_nobody_and_comes_back(start: Start) -> None:
     cluster = await watched(start)
     await ask_once(cluster.port)
