@@ -1,14 +1,10 @@
 """What an event says: always what a query would say now, and nothing when that is what was said."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
 
-import orjson
 import pytest
-from starlette.datastructures import Headers
 
 from domain.errors import Unavailable
 from tests.coherence.valkey import private_valkey
@@ -21,74 +17,11 @@ from tests.mutations.changing import employee
 from tests.queries.test_today import TODAY_QUERY
 from tests.responses.changes import ACTIVE, check_in, revoke
 from tests.responses.service import Service, open_service
-from tests.subscriptions.hand_beat import HandBeat
-from web.execution import PreparedOperation
-from web.graphql_request import GraphQLRequest
-from web.live import PATIENCE, Event, Subscription, Wanted
-from web.negotiation import GRAPHQL_RESPONSE
+from tests.subscriptions.following import IN_NOW, following
+from web.live import PATIENCE
 
 SELECTION = TODAY_QUERY.strip().removeprefix("{ today ").removesuffix("}")
 ALL = f"subscription {{ todayChanged {SELECTION} }}"
-IN_NOW = "subscription { todayChanged { asOf inNow } }"
-
-
-class Follower:
-    """Follows a subscription without a transport; `heard` are its events."""
-
-    def __init__(self, service: Service, events: Subscription) -> None:
-        self._live = service.live
-        if not isinstance(self._live.beat, HandBeat):
-            self._live.beat = HandBeat()
-        self.beat: HandBeat = self._live.beat
-        self.events = events
-        self.heard: list[Event] = []
-        self._task = asyncio.create_task(self._follow())
-
-    async def _follow(self) -> None:
-        while True:
-            event = await self.events.next()
-            self.heard.append(event)
-            if event.is_last:
-                return
-
-    async def strike(self) -> Any:
-        """What is told after one look; None for nothing."""
-        before = len(self.heard)
-        await self.beat.strike(self._live.open)
-        return self.data if len(self.heard) > before else None
-
-    async def last(self) -> Event:
-        """The event that ends it, after one look."""
-        await self.beat.strike(self._live.open - 1)
-        await self._task
-        return self.heard[-1]
-
-    @property
-    def data(self) -> Any:
-        """The data of the latest event."""
-        found = orjson.loads(self.heard[-1].answer.body)
-        assert "errors" not in found, found
-        return found["data"]["todayChanged"]
-
-    async def end(self) -> None:
-        self._task.cancel()
-        await asyncio.wait({self._task})
-        self.events.close()
-
-
-@asynccontextmanager
-async def following(service: Service, query: str = IN_NOW, user: str = HR) -> AsyncIterator[Follower]:
-    """Somebody who follows a subscription and has been told the first event."""
-    prepared = service.live.execution.prepare(GraphQLRequest(query, None, {}), GRAPHQL_RESPONSE)
-    assert isinstance(prepared, PreparedOperation)
-    headers = Headers({"authorization": f"Bearer {await service.token(user)}"})
-    follower = Follower(service, service.live.follow(Wanted(prepared, headers, "test")))
-    try:
-        await follower.beat.all_wait(service.live.open)
-        assert len(follower.heard) == 1
-        yield follower
-    finally:
-        await follower.end()
 
 
 async def today(service: Service, user: str = HR) -> Any:
