@@ -177,24 +177,6 @@ def _page(run: Run) -> Iterator[str]:
     yield f"  load {machine.load_before:g} in the minute before; commit {machine.commit}"
     yield f"- Python {machine.python}, PostgreSQL {machine.postgres}, Valkey {machine.valkey}"
     yield "- " + ", ".join(f"{name} {version}" for name, version in machine.packages.items())
-    yield "\n## Beside peers\n"
-    yield f"{run.peers.source}\n\n{run.peers.conditions}\n"
-    yield "Our CPU divided by theirs: warm and rows by their hot cache, cold by miss and fill. Above 1 we use more.\n"
-    rows = [
-        (
-            name,
-            peer.query,
-            peer.server,
-            f"{peer.warm:g}",
-            f"{peer.rows:g}",
-            "" if peer.cold is None else f"{peer.cold:g}",
-        )
-        for name, found in run.queries.items()
-        for peer in found.ratios.cpu_to_peers
-    ]
-    yield from _markdown_table(("ours", "theirs", "server", "warm", "rows", "cold"), iter(rows))
-    yield ""
-    yield from (f"- {name}: {about}" for name, about in run.peers.queries.items())
     yield "\n## SQL of a cold request\n"
     yield from (f"- {name}: {', '.join(found.cold.sql_names)}" for name, found in run.queries.items())
 
