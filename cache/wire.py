@@ -1,6 +1,6 @@
 """A connection to Redis that redis-py has made, spoken to past it: packed and read by hiredis, one command at a time.
 
-redis-py takes 100 to 250 us of Python for a command; this takes a write, a future and a read.
+redis-py takes 80 us of Python for a command, this a write, a future and a read: 30 (tests/cache/measure_commands.py).
 """
 
 import asyncio
