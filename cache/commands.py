@@ -1,4 +1,4 @@
-"""The commands that an ACL user of Redis needs: what is sent, and what the scripts in cache/lua call."""
+"""What we need of a Redis: the commands that are sent or called by the scripts in cache/lua, and what it may evict."""
 
 from collections.abc import Mapping, Sequence
 from typing import Final
@@ -18,3 +18,6 @@ COMMANDS: Final[Mapping[str, Sequence[str]]] = {
     "DBSIZE": [],
 }
 """By name, with arguments to try them with; KEY is a key of ours. The last three are for operators only."""
+
+EVICTION_POLICIES: Final = ("allkeys-lru", "volatile-lru")
+"""A hold is new. Others evict what ends soonest, what was asked for least often until now, or anything."""

@@ -16,7 +16,7 @@ from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import ClusterCrossSlotError, NoPermissionError, RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeout
 
-from cache.commands import COMMANDS
+from cache.commands import COMMANDS, EVICTION_POLICIES
 from cache.fence import Fence
 from cache.policy import Policy
 from cache.reading import Reading
@@ -166,11 +166,12 @@ async def _slots(core: Core) -> str:
 async def _eviction(core: Core) -> str:
     memory = await _info(core, "memory")
     most, policy = int(memory.get("maxmemory", "0")), memory.get("maxmemory_policy", "")
+    full = f"maxmemory {most} with maxmemory-policy {policy}: a full Redis would"
     _needs(
-        f"maxmemory {most} with maxmemory-policy {policy}: a full Redis would refuse every write, and each of ours"
-        " would wait for the cache to go off; use allkeys-lru",
+        f"{full} refuse every write, and each of ours would wait for the cache to go off; use allkeys-lru",
         not most or policy != "noeviction",
     )
+    _needs(f"{full} drop what writers have just held; use allkeys-lru", not most or policy in EVICTION_POLICIES)
     return f"maxmemory {most}, {policy}" if most else "no maxmemory"
 
 

@@ -11,6 +11,7 @@ from typing import Any, Final, Literal
 
 import msgspec
 
+from cache.commands import EVICTION_POLICIES
 from cluster.listener import QUEUE_LENGTH
 from cluster.tls import certificate_end, certificate_warning
 from web.environment import SettingsError
@@ -164,8 +165,9 @@ def of_redis(settings: Settings, state: Mapping[str, Any]) -> Iterator[Finding]:
     limit_ms = settings.redis.timeout.total_seconds() * 1e3
     if state["answer_ms"] > limit_ms:
         yield Finding("warning", "REDIS_TIMEOUT_MS", f"{limit_ms:g}, slower than Redis is now", "raise it")
-    if state["max_memory_bytes"] and state["max_memory_policy"] == "noeviction":
-        found = f"maxmemory {state['max_memory_bytes'] // 2**20} MiB with noeviction: a full Redis refuses writes"
+    if state["max_memory_bytes"] and (policy := state["max_memory_policy"]) not in EVICTION_POLICIES:
+        does = "refuses writes" if policy == "noeviction" else "drops what writers have just held"
+        found = f"maxmemory {state['max_memory_bytes'] // 2**20} MiB with {policy}: a full Redis {does}"
         yield Finding("warning", "eviction", found, "set maxmemory-policy allkeys-lru")
     if state["role"] != "master":
         yield Finding("error", "Redis", f"it is a {state['role']}: nothing can be stored", "name the primary")

@@ -139,6 +139,17 @@ def test_a_redis_that_breaks_promises_is_found_out() -> None:
 
 
 @pytest.mark.parametrize(
+    ("policy", "broken"),
+    [("allkeys-lru", []), ("volatile-ttl", ["eviction policy"]), ("allkeys-lfu", ["eviction policy"])],
+)
+def test_a_full_redis_must_not_drop_what_is_new(policy: str, broken: list[str]) -> None:
+    with private_valkey(maxmemory="64mb", **{"maxmemory-policy": policy}) as valkey:
+        given = {"DATABASE_URL": NO_DATABASE, "REDIS_URL": f"unix://{valkey.path}"}
+        found = answered(rollcall("cache", "test-core", "--json", REDIS_TIMEOUT_MS=5000, **given))
+        assert found["broken"] == broken
+
+
+@pytest.mark.parametrize(
     ("rules", "broken"),
     [
         ("-info", "the user may not run INFO: "),

@@ -121,6 +121,10 @@ def test_database(monkeypatch: pytest.MonkeyPatch, fault: dict[str, Any], expect
         ({"redis_version": "6.2.14"}, [("error", "Redis", "needed Redis 7 or Valkey")]),
         ({"answer_ms": 150}, [("warning", "REDIS_TIMEOUT_MS", "raise it")]),
         ({"max_memory_bytes": 2**30}, [("warning", "eviction", "set maxmemory-policy allkeys-lru")]),
+        (
+            {"max_memory_bytes": 2**30, "max_memory_policy": "volatile-ttl"},
+            [("warning", "eviction", "set maxmemory-policy allkeys-lru")],
+        ),
         ({"max_memory_bytes": 2**30, "max_memory_policy": "allkeys-lru"}, []),
         ({"role": "slave"}, [("error", "Redis", "name the primary")]),
     ],
