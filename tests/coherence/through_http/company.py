@@ -35,6 +35,8 @@ class Company(msgspec.Struct, frozen=True):
 
     zone: str
     today: date
+    began_on: date
+    """By UTC, at whose midnight the 31 days of open exceptions move on."""
     token_by_viewer: dict[str, str]
 
     def employees(self, department: int) -> list[int]:
@@ -85,7 +87,7 @@ async def found_company(postgres: PostgreSQL, folder: Path, now: datetime) -> Co
     await postgres.run_as_owner(f"{TRAIL} GRANT SELECT, INSERT ON torture_trail TO app; ANALYZE")
     tokens = Tokens(kept_key(folder / "auth.key"), audience="rollcall-api", access_ttl=timedelta(days=1))
     signed = {name: tokens.issue(number, 0, now).access_token for number, name in enumerate(VIEWERS, 1)}
-    return Company(zone, today, signed)
+    return Company(zone, today, now.date(), signed)
 
 
 async def _fill(rows: Rows, zone: str, today: date) -> None:

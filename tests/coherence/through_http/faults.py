@@ -12,7 +12,7 @@ from typing import Final
 import psutil
 
 from cache.server import SHA
-from tests.coherence.through_http.stand import Node, Stand
+from tests.coherence.through_http.stand import MEMORY, Node, Stand
 from tests.kit.proxy import Stop
 
 STEPS: Final[dict[str, tuple[str, bytes]]] = {
@@ -31,6 +31,7 @@ OFTEN: Final = {"before the hold": 2, "before COMMIT": 2, "before the release": 
 STEP_LIMIT_S: Final = 8.0
 CUT_OFF_S: Final = 0.2, 1, 3, 6
 """Also so long that writers commit under their suspension, which they wait 2.2 s for."""
+UNWRITABLE_S: Final = 0.3, 1, 3, 6
 PREFIX: Final = "rollcall"
 SLOW_DRAIN: Final = timedelta(milliseconds=800)
 """How late it empties the outbox. The fence still stands, so that nothing but holds and suspensions is in the way of
@@ -69,6 +70,9 @@ class Faults:
             self.freeze_valkey: 3,
             self.crash_valkey: 2,
             self.empty_valkey: 2,
+            self.slow_valkey: 2,
+            self.fill_valkey: 2,
+            self.demote_valkey: 2,
             self.fail_over: 2,
             self.cut_off_worker: 3,
             self.cut_off_node: 2,
@@ -77,6 +81,10 @@ class Faults:
     def only(self, *names: str) -> None:
         """Draw from these alone."""
         self._kinds = {kind: weight for kind, weight in self._kinds.items() if kind.__name__ in names}
+
+    def leave_out(self, *names: str) -> None:
+        """Do not draw these."""
+        self._kinds = {kind: weight for kind, weight in self._kinds.items() if kind.__name__ not in names}
 
     async def next(self) -> None:
         """Do something: every kind once in any order, then again as often as its weight says."""
@@ -204,6 +212,31 @@ class Faults:
     async def empty_valkey(self) -> None:
         """FLUSHALL."""
         await asyncio.to_thread(self.stand.valkey.ask, "FLUSHALL")
+
+    async def slow_valkey(self) -> None:
+        """What it answers comes late, also later than anybody waits for."""
+        each = timedelta(seconds=self._random.choice((0.05, 0.3, 0.7)))
+        for node in self.stand.nodes:
+            node.redis.delay(each)
+        await asyncio.sleep(self._random.choice((1, 3)))
+        for node in self.stand.nodes:
+            await node.redis.heal()
+
+    async def fill_valkey(self) -> None:
+        """It refuses every command that may take memory, and still tells what it has."""
+        await self._tell("CONFIG SET maxmemory-policy noeviction", "CONFIG SET maxmemory 1")
+        await asyncio.sleep(self._random.choice(UNWRITABLE_S))
+        await self._tell(*(f"CONFIG SET {name} {value}" for name, value in MEMORY.items()))
+
+    async def demote_valkey(self) -> None:
+        """It is the replica of a server that is not there: it refuses to write, and still tells what it has."""
+        await self._tell("REPLICAOF 127.0.0.1 1")
+        await asyncio.sleep(self._random.choice(UNWRITABLE_S))
+        await self._tell("REPLICAOF NO ONE")
+
+    async def _tell(self, *commands: str) -> None:
+        for command in commands:
+            await asyncio.to_thread(self.stand.valkey.ask, command)
 
     def _evict(self) -> None:
         """Half of the entries are gone, as when memory is short."""

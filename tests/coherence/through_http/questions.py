@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from random import Random
 from typing import Any, Final
 
@@ -236,7 +236,8 @@ class Questions:
 
         def told(data: Mapping[str, Any]) -> Pairs:
             yield numbers.in_now, data["today"]["inNow"]
-            yield numbers.explained, numbers.open_at_first - data["today"]["exceptionsOpen"]
+            if datetime.now(UTC).date() == numbers.company.began_on:
+                yield numbers.explained, numbers.open_at_first - data["today"]["exceptionsOpen"]
 
         return Question(TODAY, {}, [numbers.in_now, numbers.explained], told)
 

@@ -131,12 +131,14 @@ async def torture(
     removed: str = "",
     most_apart_s: float = 15,
     redis: str = "pair",
+    left_out: Sequence[str] = (),
 ) -> Summary:
     """Run until so many operations and faults are done, a fault after each `apart[0]` to `apart[1]` operations."""
     async with at_work(seed, redis, removed) as run:
         traffic, faults = run.traffic, run.faults
         if only:
             faults.only(*only)
+        faults.leave_out(*left_out)
 
         def over() -> bool:
             enough = traffic.done >= operations and faults.done >= least_faults

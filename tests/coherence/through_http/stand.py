@@ -38,6 +38,7 @@ POSTGRES = {
     "fsync": "off",  # only processes are killed here, and what they have written is with the kernel
     "full_page_writes": "off",
 }
+MEMORY: Final = {"maxmemory": "128mb", "maxmemory-policy": "volatile-lru"}
 Valkeys = list[Valkey] | Watched | ClusterOfThree
 
 
@@ -277,8 +278,9 @@ async def valkey_pair(folder: Path) -> AsyncIterator[list[Valkey]]:
             more = {"replicaof": f"127.0.0.1 {ports[0]}"} if number else {}
             valkey = Valkey(
                 own,
-                **{"port": str(port), "bind": "127.0.0.1", "dbfilename": "dump.rdb", "maxmemory": "128mb"},
-                **{"maxmemory-policy": "volatile-lru", "repl-diskless-sync-delay": "0", **more},
+                **{"port": str(port), "bind": "127.0.0.1", "dbfilename": "dump.rdb", "repl-diskless-sync-delay": "0"},
+                **MEMORY,
+                **more,
             )
             stack.callback(valkey.kill)
             await asyncio.to_thread(valkey.start)

@@ -1,0 +1,58 @@
+"""What happens to Redis, one thing after the other, under real nodes that are asked through HTTP.
+
+It is slow, full, and a read-only replica; Sentinels fail over to a replica without the last writes; a Cluster is
+resharded.
+"""
+
+import os
+from typing import Final
+
+import pytest
+
+from tests.coherence.through_http.run import Run, at_work, table, torture
+
+SEED, HITS, REST_S = 1, 100, 2.2
+ONE_BY_ONE: Final = ("slow_valkey", "fill_valkey", "demote_valkey")
+FAULTS: Final = {"pair": ONE_BY_ONE, "sentinel": ("fail_over_by_sentinels",), "cluster": ("reshard",)}
+"""By what the workers have for Redis."""
+FOUND: Final = {
+    "pair": "who cannot hold suspends the cache",
+    "sentinel": "every answer tells whose it is (run_id)",
+    "cluster": "who cannot hold suspends the cache",
+}
+"""Safeguards that are missed then."""
+
+
+@pytest.mark.parametrize("redis", FAULTS)
+async def test_nothing_old_is_told_through_http_whatever_redis_does(redis: str) -> None:
+    async with at_work(SEED, redis) as run:
+
+        async def strike() -> None:
+            await run.hits(HITS)
+            for fault in FAULTS[redis]:
+                await getattr(run.faults, fault)()
+                await run.hits(HITS)  # the cache is used again
+
+        summary = await run.through(strike, REST_S, asks=1)
+        _check_that_it_struck(run, redis)
+    print("\n" + table(summary))
+    assert summary.good, table(summary)
+    assert summary.failures == {}, "every process lives, so everybody is answered"
+    assert summary.writes > 20 and summary.watched > 1_000
+
+
+def _check_that_it_struck(run: Run, redis: str) -> None:
+    assert (run.faults.lost_stamps > 5) == (redis == "sentinel")
+    assert (run.faults.moved_keys > 5) == (redis == "cluster")
+    if redis == "pair":
+        with run.stand.valkey.client as client:
+            refused = client.info("errorstats")
+        assert {"errorstat_OOM", "errorstat_READONLY"} <= set(refused), refused
+
+
+@pytest.mark.skipif(not os.environ.get("TORTURE_WEAKENED"), reason="takes minutes: set TORTURE_WEAKENED=1")
+@pytest.mark.parametrize("redis", FOUND)
+async def test_without_a_safeguard_something_old_is_told_through_http_when_redis_fails(redis: str) -> None:
+    summary = await torture(100_000, SEED, (300, 600), FAULTS[redis], most_s=150, removed=FOUND[redis], redis=redis)
+    print("\n" + table(summary))
+    assert summary.violations
