@@ -13,6 +13,8 @@ from domain.consistency import Position
 
 IN_USE: Final = timedelta(seconds=60)
 NOWHERE: Final = "nowhere"
+ON_ITS_WAY: Final = ">"
+"""Before the run_id of a Redis to which the fence has moved while writers may still count on another place."""
 MOST_DRAINED: Final = 5_000
 FLUSHES_SINCE: Final = 17
 """From this version on PostgreSQL flushes its log on request."""
@@ -31,6 +33,7 @@ _STATE: Final = Query(
     "cache_state",
     text("""
     SELECT epoch, run_id, server, declaration, last_drain, suspended_until > clock_timestamp() AS suspended,
+           ends_from <= clock_timestamp() AS may_end,
            CAST(extract(epoch FROM greatest(in_use_until, '1970-01-01') - clock_timestamp()) AS float8) AS in_use_s,
            cache_server() AS server_now
     FROM cache_state FOR UPDATE SKIP LOCKED"""),
@@ -47,10 +50,16 @@ _MOVE: Final = Query(
     "cache_move",
     text("""
     UPDATE cache_state SET epoch = ('x' || substr(md5(gen_random_uuid()::text), 1, 15))::bit(60)::bigint,
-      holds_from = CASE WHEN run_id IN (:run_id, :nowhere) THEN holds_from
+      holds_from = CASE WHEN run_id IN (:run_id, :on_its_way, :nowhere) THEN holds_from
                         WHEN suspended_until > clock_timestamp() THEN suspended_from + CAST(:grace AS interval)
                         ELSE clock_timestamp() + CAST(:grace AS interval) END,
-      run_id = :run_id, server = :server, last_drain = '' RETURNING epoch"""),
+      run_id = :on_its_way, server = :server, last_drain = ''"""),
+)
+_ARRIVE: Final = Query("cache_arrive", text("UPDATE cache_state SET run_id = :run_id"))
+_END: Final = Query(
+    "cache_end_suspension",
+    text("""
+    UPDATE cache_state SET suspended_until = clock_timestamp() WHERE pg_try_advisory_xact_lock(7392) RETURNING true"""),
 )
 _UNDRAINED: Final = Query(
     "cache_undrained", text("SELECT EXISTS (SELECT FROM cache_outbox WHERE tags && CAST(:tags AS text[]))")
@@ -105,8 +114,19 @@ class FenceState(msgspec.Struct, frozen=True, array_like=True):
     declaration: str
     last_drain: str
     suspended: bool
+    may_end: bool
     in_use_s: float
     server_now: str
+
+    @property
+    def home(self) -> str:
+        """The run_id of the Redis that the fence stands on, or is on its way to."""
+        return self.run_id.removeprefix(ON_ITS_WAY)
+
+    @property
+    def on_its_way(self) -> bool:
+        """Whether writers may still count on another place than the one that the fence is to stand on."""
+        return self.run_id.startswith(ON_ITS_WAY)
 
 
 async def pending(connection: WriteConnection, run_id: str) -> Pending:
@@ -149,14 +169,27 @@ async def announce(connection: WriteConnection, state: FenceState) -> bool:
     return True
 
 
-async def move_fence(connection: WriteConnection, run_id: str, server: str, grace: timedelta) -> int:
-    """Begin a new epoch on another Redis or PostgreSQL, once no writer counts on the old one any more.
+async def move_fence(connection: WriteConnection, run_id: str, server: str, grace: timedelta) -> None:
+    """Begin a new epoch on another Redis or PostgreSQL. Commit that before a fence is made there.
 
     Until `grace` is over a fence may be alive on the Redis that is left, so that holds on the new one mean nothing.
     """
+    ways = {"run_id": run_id, "on_its_way": ON_ITS_WAY + run_id, "nowhere": NOWHERE}
+    await connection.execute(_MOVE, server=server, grace=grace, **ways)
+
+
+async def arrive(connection: WriteConnection, run_id: str) -> None:
+    """Let the fence be made where it has moved, once no writer counts on another place any more."""
     await connection.records(_MOVE_LOCK)
-    [(epoch,)] = await connection.records(_MOVE, run_id=run_id, server=server, grace=grace, nowhere=NOWHERE)
-    return int(epoch)
+    await connection.execute(_ARRIVE, run_id=run_id)
+
+
+async def end_suspension(connection: WriteConnection) -> bool:
+    """End it before its time if no writer that counts on it is still to commit. Commit that before renewing the fence.
+
+    Or a writer that comes next would think that no fence had been renewed since the suspension began.
+    """
+    return bool(await connection.records(_END))
 
 
 async def undrained(connection: ReadConnection, tags: Sequence[str]) -> bool:

@@ -23,7 +23,7 @@ _SERVER: Final = Query(
 _COHERENCE: Final = Query(
     "coherence_state",
     text(f"""
-    SELECT s.epoch::text, s.suspended_until > clock_timestamp(), s.run_id,
+    SELECT s.epoch::text, s.suspended_until > clock_timestamp(), ltrim(s.run_id, '>'),
       (SELECT count(*) FROM (SELECT FROM cache_outbox LIMIT {MOST_COUNTED}) o), (SELECT min(id) FROM cache_outbox)
     FROM cache_state s"""),
 )

@@ -1,4 +1,4 @@
-"""`python -m tests.coherence.measure_waits`: how long a restart of Valkey keeps the cache off, and when psql is seen.
+"""`python -m tests.coherence.measure_waits`: after how long everybody is told what psql wrote.
 
 The service runs in this process, with its drain, over a Valkey of its own; people ask it through HTTP all the time.
 """
@@ -17,16 +17,14 @@ import structlog
 from sqlalchemy.engine import make_url
 
 from loaders.drain import drain_for_ever
-from tests.coherence.valkey import Valkey, private_valkey
+from tests.coherence.valkey import private_valkey
 from tests.kit.clock import Clock
 from tests.kit.databases import leased_databases
-from tests.kit.small_company import HR, MUMBAI, NOW, fill_small_company
-from tests.mutations.changing import location
+from tests.kit.small_company import HR, NOW, fill_small_company
 from tests.responses.service import Service, open_service, status
 from tests.web.asgi import Reply
 
 QUERY: Final = "{ locations { name } }"
-RESTARTS: Final = 7
 WRITES: Final = 100
 
 
@@ -61,31 +59,8 @@ async def seen_after_ms(service: Service, psql: "asyncpg.Connection[asyncpg.Reco
     return (time.perf_counter() - began_s) * 1e3
 
 
-async def off_for_s(service: Service, valkey: Valkey, *, written: bool) -> float:
-    """From the moment at which Valkey is back until answers come from the cache again."""
-    while status(await ask(service)) != "hit":
-        pass
-    over = False
-
-    async def write() -> None:
-        number = 0
-        while not over:
-            number += 1
-            await service.change("saveLocation", HR, id=location(MUMBAI), name=f"Mumbai {number}")
-
-    writing = [asyncio.create_task(write())] if written else []
-    await asyncio.to_thread(valkey.restart)
-    began_s = time.perf_counter()
-    while status(await service.ask("{ shifts { name } }", HR)) != "hit":
-        await service.settle()
-        await asyncio.sleep(0.005)
-    took_s, over = time.perf_counter() - began_s, True
-    await asyncio.gather(*writing)
-    return took_s
-
-
 async def measure(url: str) -> None:
-    """Print three lines."""
+    """Print a line."""
     host = make_url(url).query["host"]
     with private_valkey() as valkey:
         psql = await asyncpg.connect(host=str(host), user="app", database=make_url(url).database)
@@ -98,11 +73,6 @@ async def measure(url: str) -> None:
                 f"psql is seen after {statistics.median(seen):.0f} ms (median of {WRITES}),"
                 f" 90 % within {seen[WRITES * 9 // 10]:.0f} ms, all within {seen[-1]:.0f} ms"
             )
-            for written in (False, True):
-                off = sorted([await off_for_s(service, valkey, written=written) for _ in range(RESTARTS)])
-                times = " ".join(f"{took_s:.1f}" for took_s in off)
-                under = "while somebody writes all the time" if written else "while nobody writes"
-                print(f"after a restart, {under}, the cache is off for {times} s")
         await psql.close()
 
 

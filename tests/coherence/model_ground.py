@@ -60,7 +60,10 @@ class Ground:
             await worker.reconnect()
         await self.psql("UPDATE employee SET version = 1")
         await self.psql("DELETE FROM cache_outbox")
-        await self.psql("UPDATE cache_state SET run_id = '', suspended_until = '-infinity', holds_from = '-infinity'")
+        await self.psql(
+            "UPDATE cache_state SET (suspended_until, ends_from, holds_from) = ('-infinity', '-infinity', '-infinity'),"
+            " run_id = ''"
+        )
         assert await self.workers[0].drain()
         return prefix
 

@@ -18,10 +18,11 @@ from tests.kit.proxy import Stop
 
 LOOK, FILL, HOLD, RELEASE, RENEW = (SHA[name].encode() for name in ("look", "fill", "hold", "release", "renew"))
 PENDING, SUSPEND, COVERED, COMMIT = b"cache_pending", b"cache_suspend", b"cache_covered", b"COMMIT"
-LEAD, EMPTY = b"FOR UPDATE SKIP LOCKED", b"DELETE FROM cache_outbox"
+LEAD, EMPTY, MOVE = b"FOR UPDATE SKIP LOCKED", b"DELETE FROM cache_outbox", b"gen_random_uuid"
+END, ARRIVE = b"pg_try_advisory_xact_lock(7392)", b"pg_advisory_xact_lock(7391)"
 READ_STEPS: Final = (None, LOOK, b"before the rows", b"after the rows", FILL)
 WRITE_STEPS: Final = (None, b"written", PENDING, HOLD, SUSPEND, COVERED, b"waiting", COMMIT, RELEASE)
-DRAIN_STEPS: Final = (None, LEAD, EMPTY, RENEW, COMMIT)
+DRAIN_STEPS: Final = (None, LEAD, MOVE, END, ARRIVE, EMPTY, RENEW, COMMIT)
 FAULTS: Final = (
     *(("partition", True),) * 3,
     *(("partition", False),) * 3,
@@ -37,7 +38,7 @@ def stop_at(worker: Worker, step: bytes | None) -> Stop | None:
         return None
     if step in (LOOK, FILL, HOLD, RELEASE, RENEW):
         return worker.redis.stop_before(step)
-    if step in (PENDING, SUSPEND, COVERED, COMMIT, LEAD, EMPTY):
+    if step in (PENDING, SUSPEND, COVERED, COMMIT, LEAD, MOVE, END, ARRIVE, EMPTY):
         return worker.postgres.stop_before(step)
     return Stop(step)
 

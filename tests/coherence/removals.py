@@ -7,6 +7,8 @@ from contextlib import suppress
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
+import msgspec
+
 import cache.reading
 import cache.second_level
 import cache.server
@@ -15,6 +17,7 @@ import db.coherence
 import loaders.batch
 import loaders.drain
 import loaders.unit_of_work
+from cache.fence import Fence
 from cache.policy import Policy
 from cache.reading import Reading, decode_entry
 from cache.second_level import SecondLevelCache
@@ -246,13 +249,19 @@ def without_clock_before() -> None:
     in_lua("renew", "'PXAT', ARGV[3])", "'PX', 2000)")()
 
 
+def _instead(name: str, other: object) -> None:
+    """What the drain calls in the database is another function."""
+    put(loaders.drain, "coherence", SimpleNamespace(**{**vars(db.coherence), name: other}))
+
+
 def without_epoch_of_server() -> None:
-    whole = loaders.drain._epoch
+    whole = db.coherence.lead
 
-    async def epoch(connection: Any, state: Any, run_id: str) -> int:
-        return state.epoch if state.run_id == run_id and state.epoch else await whole(connection, state, run_id)
+    async def lead(connection: Any) -> Any:
+        state = await whole(connection)
+        return state and msgspec.structs.replace(state, server=state.server and state.server_now)
 
-    put(loaders.drain, "_epoch", epoch)
+    _instead("lead", lead)
 
 
 def without_identity_of_redis() -> None:
@@ -272,6 +281,40 @@ def without_identity_of_redis() -> None:
 
 def without_heed_of_suspension() -> None:
     in_query("_STATE", "suspended_until > clock_timestamp() AS suspended", "false AS suspended")()
+
+
+def without_end_beforehand() -> None:
+    """A suspension ends in the very transaction that renews the fence."""
+    whole = db.coherence.lead
+
+    async def lead(connection: Any) -> Any:
+        state = await whole(connection)
+        if state and state.suspended and state.may_end and await db.coherence.end_suspension(connection):
+            return msgspec.structs.replace(state, suspended=False)
+        return state
+
+    _instead("lead", lead)
+
+
+def without_move_beforehand() -> None:
+    """The fence moves in the very transaction that renews it there."""
+    whole = db.coherence.move_fence
+    step = loaders.drain._step
+
+    async def in_one_go(database: Any, of: SecondLevelCache) -> Any:
+        async def move(connection: Any, run_id: str, *more: Any) -> None:
+            assert of.server is not None
+            await whole(connection, run_id, *more)
+            await db.coherence.arrive(connection, run_id)
+            state = await db.coherence.lead(connection)
+            assert state is not None
+            fence = Fence(run_id, state.epoch, state.declaration, (await of.server.clock_ms()).value)
+            await of.renew(fence, "late", *await db.coherence.drain(connection, state.epoch, "late"))
+
+        _instead("move_fence", move)
+        return await step(database, of)
+
+    put(loaders.drain, "_step", in_one_go)
 
 
 def without_shape() -> None:

@@ -48,8 +48,8 @@ WEAKENED: Final = bool(os.environ.get("WITHOUT"))
 EXAMPLES: Final = int(os.environ.get("MODEL_EXAMPLES", "60" if WEAKENED else "12"))
 STEPS: Final = int(os.environ.get("MODEL_STEPS", "40"))
 MOVE: Final = """
-    UPDATE cache_state SET (suspended_from, suspended_until, holds_from, in_use_until) =
-      (suspended_from - by, suspended_until - by, holds_from - by, in_use_until - by)
+    UPDATE cache_state SET (suspended_from, suspended_until, ends_from, holds_from, in_use_until) =
+      (suspended_from - by, suspended_until - by, ends_from - by, holds_from - by, in_use_until - by)
     FROM make_interval(secs => :s) AS by"""
 STOP: ContextVar[Stop | None] = ContextVar("STOP", default=None)
 """Where the writer that is running is to stop."""

@@ -121,7 +121,9 @@ async def test_a_position_that_was_seen_without_a_fence_is_not_believed_by_one_o
 async def test_a_fence_that_was_seen_does_not_hide_the_suspension_after_it(worker: Worker) -> None:
     await certain(worker)
     loaders = await looking(worker, await asked_for(worker, FIRST))
-    await worker.psql("UPDATE cache_state SET suspended_until = 'infinity', suspended_from = '-infinity'")
+    await worker.psql(
+        "UPDATE cache_state SET (suspended_until, ends_from, suspended_from) = ('infinity', 'infinity', '-infinity')"
+    )
     assert not await worker.drain()
     await lapse(worker)
     assert (await name(loaders))[0] == "name 1"

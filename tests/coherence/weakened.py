@@ -26,8 +26,9 @@ def weaken(name: str) -> None:
         (SAFEGUARDS | OTHER_WAYS)[name].without()
 
 
-_INTERLEAVINGS, _REDIS, _DATABASE, _LOADERS, _STEPS = (
-    f"test_{name}.py::test_" for name in ("interleavings", "redis_faults", "database_faults", "loaders", "single_steps")
+_INTERLEAVINGS, _REDIS, _DATABASE, _LOADERS, _STEPS, _SOON = (
+    f"test_{name}.py::test_"
+    for name in ("interleavings", "redis_faults", "database_faults", "loaders", "single_steps", "back_soon")
 )
 _LOST: Final = "test_data_lost.py::test_"
 _SHARED: Final = "../responses/test_shared.py::test_"
@@ -92,6 +93,28 @@ SAFEGUARDS: Final[dict[str, Safeguard]] = {
     ),
     "no fence is renewed under a suspension": Safeguard(
         f"{_REDIS}a_writer_without_redis_switches_the_cache_off_for_everyone", removals.without_heed_of_suspension
+    ),
+    "no suspension ends before who counts on it has ended": Safeguard(
+        f"{_SOON}a_suspension_never_ends_before_a_writer_that_counts_on_it",
+        removals.in_query("_END", "pg_try_advisory_xact_lock(7392)", "true"),
+    ),
+    "who counts on a suspension says so until its end": Safeguard(
+        f"{_SOON}a_suspension_never_ends_before_a_writer_that_counts_on_it",
+        sql=removals.in_function(
+            "cache_covered(double precision)", "PERFORM pg_advisory_xact_lock_shared(7392)", "PERFORM 1"
+        ),
+    ),
+    "who counts on a suspension looks whether it stands": Safeguard(
+        f"{_SOON}a_writer_whose_suspension_has_ended_begins_another",
+        sql=removals.in_function(
+            "cache_covered(double precision)", "s.suspended_until >= clock_timestamp() + interval '3.5 s'", "true"
+        ),
+    ),
+    "the end of a suspension is committed before the fence is renewed": Safeguard(
+        f"{_SOON}the_end_of_a_suspension_stands_before_the_fence_is_renewed", removals.without_end_beforehand
+    ),
+    "a move of the fence is committed before it is made there": Safeguard(
+        f"{_SOON}that_the_fence_has_moved_stands_before_it_is_renewed_there", removals.without_move_beforehand
     ),
     "the drain restamps what is in the outbox": Safeguard(
         f"{_DATABASE}one_tick_shows_what_psql_wrote", removals.without_drain

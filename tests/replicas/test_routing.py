@@ -144,7 +144,9 @@ async def test_without_a_primary_reads_go_on_and_writes_are_refused(pair: Pair, 
 async def replaced(pair: Pair, worker: Worker, valkey: Valkey) -> Worker:
     """A worker whose Redis was replaced, while a writer somewhere cannot hold: the cache stays off."""
     await pair.caught_up()
-    await worker.psql("UPDATE cache_state SET suspended_until = 'infinity', suspended_from = '-infinity'")
+    await worker.psql(
+        "UPDATE cache_state SET (suspended_until, ends_from, suspended_from) = ('infinity', 'infinity', '-infinity')"
+    )
     valkey.restart()
     await worker.reconnect()
     async with asyncio.timeout(10):

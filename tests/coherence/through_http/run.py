@@ -68,7 +68,7 @@ class Summary(msgspec.Struct, frozen=True):
     failures: dict[str, int]
     unknown_writes: int
     outside_seen_ms: tuple[float, float]
-    """After how long a write from outside showed: median, longest."""
+    """How long after its COMMIT the last request began that was told the row as it was before: median, longest."""
     violations: dict[str, int]
     missing: list[str]
     untrue: list[str]
@@ -242,7 +242,7 @@ def table(summary: Summary) -> str:
         ("outcome unknown", f"{summary.unknown_writes:,} writes whose process was killed or could not answer"),
         (
             "seen from outside",
-            f"after {summary.outside_seen_ms[0]} ms (median), {summary.outside_seen_ms[1]} ms (longest)",
+            f"by who asked after {summary.outside_seen_ms[0]} ms (median), {summary.outside_seen_ms[1]} ms (longest)",
         ),
         ("at rest", f"{summary.asked_at_rest:,} questions"),
         ("violations", f"{sum(summary.violations.values())} {summary.violations or ''}"),
