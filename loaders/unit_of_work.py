@@ -87,6 +87,8 @@ async def _end(transaction: AsyncExitStack, unit: UnitOfWork, database: Database
     if held:
         await cache.release(pending.xid, pending.tags, unit.connection.position)
         held_tags.end(pending.xid)
+    elif not pending.tags and unit.connection.position:  # else its token would lead past the cache until the next write
+        await cache.release(pending.xid, [], unit.connection.position)
 
 
 async def _suspended(database: Database, connection: WriteConnection) -> bool:

@@ -34,6 +34,12 @@ def mark_in(headers: "Headers", request: GraphQLRequest) -> Mark | None:
         raise RequestError("BAD_USER_INPUT", message, 400) from error
 
 
+def past_the_cache(answer: Answer) -> Answer:
+    """The answer to a query whose token the cache had not heard of."""
+    told = {"Cache-Status": "rollcall; fwd=bypass; detail=consistency"}
+    return msgspec.structs.replace(answer, headers={**answer.headers, **told})
+
+
 def with_token(answer: Answer, context: object) -> Answer:
     """The answer to an operation, with a token if that committed something."""
     if not isinstance(context, Context) or context.loaders.written is None:

@@ -20,7 +20,7 @@ from web.body import ClientGone, read_body
 from web.cache_report import is_wanted, may_see, with_touched
 from web.cached_execution import Asked, CachedExecution
 from web.client_watch import ClientWatch
-from web.consistency import mark_in, with_token
+from web.consistency import mark_in, past_the_cache, with_token
 from web.deadlines import Deadline, Deadlines
 from web.event_stream import send_events
 from web.execution import ContextFactory, Execution, PreparedOperation, RequestFacts, request_error_status
@@ -180,6 +180,8 @@ class GraphQLEndpoint:
             return await self._cached.answer(asked, make_context, execute)
         context = await self._context_factory(facts)
         answer = with_token(await execute(context), context)
+        if prepared.operation.kind is OperationType.QUERY:
+            return past_the_cache(answer) if exchange.past_cache else answer
         if is_wanted(exchange.headers) and isinstance(context, Context) and may_see(context):
             return with_touched(answer, context)
         return answer
