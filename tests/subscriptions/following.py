@@ -54,7 +54,8 @@ class Follower:
     async def last(self) -> Event:
         """The event that ends it, after one look."""
         await self.beat.strike(self._live.open - 1)
-        await self._task
+        async with asyncio.timeout(10):
+            await asyncio.wait({self._task})
         return self.heard[-1]
 
     @property
