@@ -2,7 +2,7 @@
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -89,6 +89,7 @@ class Watched:
         self.primary = primary
         self.replica = replica
         self.sentinels = sentinels
+        self._had: dict[str, str | None] = {}
         hosts = ",".join(f"127.0.0.1:{sentinel.port}" for sentinel in sentinels)
         self.url = f"redis+sentinel://{hosts}/main"
 
@@ -97,21 +98,26 @@ class Watched:
         assert self.replica.process is not None
         self.replica.process.send_signal(signal.SIGSTOP)
         await talk(self.primary.port, "CLIENT", "KILL", "TYPE", "REPLICA")
+        self._had = await stamps(self.primary.port)
+
+    async def invalidated(self) -> int:
+        """How many stamps are other ones than when the replica was cut off."""
+        return _changed(self._had, await stamps(self.primary.port))
 
     async def fail_over(self) -> int:
-        """Kill the primary, let the replica go on, and wait until it is the primary; how many stamps were lost."""
+        """Kill the primary, let the replica go on, and wait until it is the primary; how many stamps are old again."""
         had = await stamps(self.primary.port)
         await self.primary.end(signal.SIGKILL)
         assert self.replica.process is not None
         self.replica.process.send_signal(signal.SIGCONT)
-        lost = had.items() - (await stamps(self.replica.port)).items()
+        lost = _changed(await stamps(self.replica.port), had)
 
         async def promoted() -> bool:
             return (await talk(self.replica.port, "INFO", "replication"))["role"] == "master"
 
         await until(promoted, "the Sentinels promote the replica")
         self.primary, self.replica = self.replica, self.primary
-        return len(lost)
+        return lost
 
     async def take_back(self) -> None:
         """Let the one that was killed follow the one that serves, and wait until every Sentinel counts on it."""
@@ -218,6 +224,10 @@ async def stamps(port: int) -> dict[str, str | None]:
     async with Redis(port=port, decode_responses=True, socket_timeout=10, retry=Retry(NoBackoff(), 0)) as client:
         names = [name async for name in client.scan_iter("*:s:*", 1_000)]
         return dict(zip(names, await client.mget(names), strict=True)) if names else {}
+
+
+def _changed(before: Mapping[str, str | None], now: Mapping[str, str | None]) -> int:
+    return sum(now.get(name) not in (None, stamp) for name, stamp in before.items())
 
 
 async def follows(port: int) -> bool:

@@ -5,7 +5,7 @@ import random
 import signal
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import timedelta
 from typing import Final
 
@@ -31,6 +31,7 @@ OFTEN: Final = {"before the hold": 2, "before COMMIT": 2, "before the release": 
 STEP_LIMIT_S: Final = 8.0
 CUT_OFF_S: Final = 0.2, 1, 3, 6
 """Also so long that writers commit under their suspension, which they wait 2.2 s for."""
+LEAST_LOST: Final = 3
 UNWRITABLE_S: Final = 0.3, 1, 3, 6
 PREFIX: Final = "rollcall"
 SLOW_DRAIN: Final = timedelta(milliseconds=800)
@@ -264,10 +265,15 @@ class Faults:
     async def fail_over_by_sentinels(self) -> None:
         """The primary is killed; the replica that Sentinels promote had not got the last writes."""
         assert self.stand.watched is not None
-        await self.stand.watched.cut_off_replica()
-        await asyncio.sleep(self._random.choice((0.5, 1, 2)))  # what is written now, the replica never hears of
-        self.lost_stamps += await self.stand.watched.fail_over()
-        await self.stand.watched.take_back()
+        watched = self.stand.watched
+        await watched.cut_off_replica()
+        await asyncio.sleep(self._random.choice((0.3, 1, 2)))  # what is written now, the replica never hears of
+        with suppress(TimeoutError):
+            async with asyncio.timeout(STEP_LIMIT_S):
+                while await watched.invalidated() < LEAST_LOST:
+                    await asyncio.sleep(0.05)
+        self.lost_stamps += await watched.fail_over()
+        await watched.take_back()
 
     async def reshard(self) -> None:
         """The slot of all keys moves to another node; for a while half of them are here and half there."""
