@@ -79,11 +79,10 @@ def stats(as_json: AsJson = False) -> None:
     for title, name in AMOUNTS.items():
         screen.print(f"{title}: {', '.join(f'{label} {number:,}' for label, number in found[name].items()) or 'none'}")
     screen.print(f"tags held now: {found['tags_held']:,}")
-    screen.print(
-        f"fence: {shown(found['fence_s'])} s left; outbox: {shown(found['outbox_rows'])} waiting,"
-        f" undrained for {shown(found['outbox_age_s'])} s"
-    )
-    screen.print(f"memory: {mebibytes(found['memory_bytes'] or 0)} in {shown(found['keys'])} keys")
+    screen.print(f"fence: {_left(found['fence_s'])}")
+    screen.print(f"outbox: {shown(found['outbox_rows'])} waiting, undrained for {shown(found['outbox_age_s'])} s")
+    memory, keys = found["memory_bytes"], found["keys"]
+    screen.print(f"memory: {'–' if memory is None else f'{mebibytes(memory)} in {keys:,} keys'}")
 
 
 @cache.command("test-core", epilog=examples("rollcall cache test-core"))
@@ -232,6 +231,10 @@ def why(
         screen.print(table("Tags", ("tag", "stamp", ">changed before (s)"), tags))
     if not found["kept"]:
         raise typer.Exit(FAILED)
+
+
+def _left(fence_s: float | None) -> str:
+    return f"{fence_s:g} s left" if fence_s else "none, so the cache is off: rollcall cache health says why"
 
 
 def _tags(number: int) -> str:

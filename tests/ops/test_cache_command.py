@@ -113,8 +113,9 @@ async def test_stats_come_from_the_status_port(start: Start) -> None:
         "Whole answers",
         "past the cache: none",
         "stale: none",
-        "fence: ",
-        "memory: ",
+        "fence: none, so the cache is off: rollcall cache health says why",
+        "outbox: 3 waiting",
+        "memory: –",
         "writes (tags held",
         "tags held now: 0",
     ):
