@@ -223,6 +223,22 @@ async def test_what_is_too_large_is_not_stored(service: Service, monkeypatch: py
     assert counters["shared_answers", "large"] == counters["shared_answers", "stored"] == 1
 
 
+async def test_from_4_kb_on_an_answer_is_packed_and_sent_as_it_was(service: Service, other: Service) -> None:
+    aliases = " ".join(f"alias_of_a_name_{number}: fullName" for number in range(15))
+    known: list[str] = []
+    small, large = NAMES, f"{{ employees(first: 100) {{ nodes {{ {aliases} }} }} }}"
+    for query, is_packed in ((small, False), (large, True)):
+        body = await made(service, query)
+        assert (len(body) >= 4_096) is is_packed
+        [name] = [one for one in await entry_names(service, "answer") if one not in known]
+        known.append(name)
+        entry = (await redis(service).ask("GET", name)).value
+        assert answer_entries.shared_answer(parts(entry)[2]).packed is is_packed
+        assert (len(entry) < len(body)) is is_packed
+        answer = await other.ask(query, HR)
+        assert (status(answer), answer.body) == (SHARED, body)
+
+
 async def test_without_memory_for_answers_none_are_shared(
     service: Service, databases: Databases, company_url: str
 ) -> None:
