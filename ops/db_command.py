@@ -1,14 +1,16 @@
 """`rollcall db`: migrations, slow statements, and the plans of an operation."""
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.markup import escape
 
-from db.connection import ReadConnection
 from ops.slow_queries.command import slow_query
 from ops.terminal import AsJson, console, examples, print_json, run
 from web.settings import Settings
+
+if TYPE_CHECKING:
+    from db.connection import ReadConnection
 
 db = typer.Typer(help="The database: migrations, slow statements, plans.", no_args_is_help=True)
 db.add_typer(slow_query, name="slow-query")
@@ -71,7 +73,7 @@ def explain(
         screen.print(f"the answer has errors: {escape(found['errors'])}")
 
 
-async def _migration(connection: ReadConnection) -> str | None:
+async def _migration(connection: "ReadConnection") -> str | None:
     from db.inspection import migration, server_state
 
     return await migration(connection) if (await server_state(connection)).migrated else None

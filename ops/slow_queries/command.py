@@ -4,19 +4,18 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import msgspec
 import typer
 from rich.live import Live
 
-from ops.slow_queries.cleanup import forgotten
-from ops.slow_queries.page import page
-from ops.slow_queries.record import Asked, record_of
-from ops.slow_queries.screen import screen, title_of
-from ops.slow_queries.watch import View, Watch, watched
 from ops.terminal import AsJson, console, examples, plain_errors, print_json, run, shown, table
 from web.environment import SettingsError
+
+if TYPE_CHECKING:  # what asks PostgreSQL is loaded by the command that does
+    from ops.slow_queries.record import Record
+    from ops.slow_queries.watch import View, Watch
 
 slow_query = typer.Typer(help="Statements that take long.", no_args_is_help=True)
 MOST: Final = 500
@@ -33,7 +32,10 @@ Html = Annotated[Path | None, typer.Option("--html", help="Write the report, wit
 )
 def report(most: Most = 20, html: Html = None, log: Log = None, as_json: AsJson = False) -> None:
     """The statements that took most time: who sends them, their plans, what would make them faster."""
-    found = run(lambda settings: record_of(settings, Asked(most, plans=True, log=log)))
+    from ops.slow_queries.page import page
+    from ops.slow_queries.screen import screen
+
+    found = _recorded(most, plans=True, log=log)
     if html is not None:
         with plain_errors():
             _write(html, page(found, datetime.now(UTC)))
@@ -48,7 +50,9 @@ def report(most: Most = 20, html: Html = None, log: Log = None, as_json: AsJson 
 @slow_query.command(epilog=examples("rollcall db slow-query stats"))
 def stats(as_json: AsJson = False) -> None:
     """Sums: statements, their time, the share of the slowest."""
-    found = run(lambda settings: record_of(settings, Asked(MOST)))
+    from ops.slow_queries.screen import title_of
+
+    found = _recorded(MOST)
     total_ms = sum(one.total_ms for one in found.statements)
     calls = sum(one.calls for one in found.statements)
     slowest = found.statements[0] if found.statements else None
@@ -79,6 +83,8 @@ def watch(
     as_json: AsJson = False,
 ) -> None:
     """What statements do now, live: calls and time since the last view."""
+    from ops.slow_queries.watch import Watch, watched
+
     views = _views(Watch(most), every, times)
     if as_json:
         for view in views:
@@ -94,10 +100,10 @@ def watch(
             live.update(watched(view), refresh=True)
 
 
-def _views(watching: Watch, every_s: float, times: int) -> Iterator[View]:
+def _views(watching: "Watch", every_s: float, times: int) -> "Iterator[View]":
     number = 0
     while True:
-        yield watching.view(run(lambda settings: record_of(settings, Asked(MOST))))
+        yield watching.view(_recorded(MOST))
         number += 1
         if number == times:
             return
@@ -110,6 +116,8 @@ def cleanup(
     as_json: AsJson = False,
 ) -> None:
     """Forget the statistics of this database in pg_stat_statements, and the recorded plans."""
+    from ops.slow_queries.cleanup import forgotten
+
     found = run(lambda settings: forgotten(settings, dry_run=dry_run))
     if as_json:
         print_json(msgspec.to_builtins(found))
@@ -117,6 +125,12 @@ def cleanup(
     counted = "pg_stat_statements is not there" if found.statements is None else f"{found.statements:,} statements"
     console().print(f"{'would forget' if dry_run else 'forgot'}: {counted}, {found.plans:,} plans")
     console().print("what the workers counted since their start goes on until they are restarted")
+
+
+def _recorded(most: int, *, plans: bool = False, log: Path | None = None) -> "Record":
+    from ops.slow_queries.record import Asked, record_of
+
+    return run(lambda settings: record_of(settings, Asked(most, plans=plans, log=log)))
 
 
 def _write(path: Path, text: Any) -> None:

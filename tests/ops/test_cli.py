@@ -71,9 +71,7 @@ def test_the_list_says_of_each_command_what_it_says_of_itself() -> None:
         assert listed.commands[name].help == whole.commands[name].help  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize(
-    "words", [[], ["--help"], ["nothing"], *([name] for name in MODULES if name != "db")], ids=" ".join
-)
+@pytest.mark.parametrize("words", [[], ["--help"], ["nothing"], *([name] for name in MODULES)], ids=" ".join)
 def test_only_the_code_of_what_was_asked_is_loaded(words: list[str]) -> None:
     """The drivers of both servers, and what executes GraphQL, are most of the time that a command takes to begin."""
     asked = f"import sys; from ops.cli import application; application({words}); "
