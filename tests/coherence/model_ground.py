@@ -2,17 +2,19 @@
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import AsyncExitStack, contextmanager
 from itertools import count
 from typing import Any, Final
 
+import loaders.unit_of_work
 from cache.breaker import Breaker
 from cache.second_level import SecondLevelCache
 from db.database import Database, PoolLimits
 from db.where import statement
-from tests.coherence.valkey import Valkey
-from tests.coherence.worker import Worker, open_worker
+from tests.coherence.valkey import Valkey, private_valkey
+from tests.coherence.worker import Worker, fill, open_worker
+from tests.kit.databases import Databases
 
 WORKERS: Final = 3
 
@@ -66,6 +68,22 @@ class Ground:
         )
         assert await self.workers[0].drain()
         return prefix
+
+
+@contextmanager
+def opened(databases: Databases) -> Iterator[Ground]:
+    """What all examples share."""
+    url = databases.new("coherence", fill)
+    with private_valkey() as one, private_valkey() as two:
+        ground = Ground(url, (one, two))
+        ground.loop.run_until_complete(ground.open())
+        try:
+            yield ground
+        finally:
+            vars(loaders.unit_of_work)["asyncio"] = asyncio
+            ground.loop.run_until_complete(ground.close())
+            ground.loop.close()
+            databases.drop(url)
 
 
 class Clock:

@@ -1,5 +1,6 @@
 """What may happen in the model: the steps at which a reader, a writer or a drain may be stopped, and faults."""
 
+import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Final
@@ -27,9 +28,18 @@ FAULTS: Final = (
     *(("partition", True),) * 3,
     *(("partition", False),) * 3,
     *(("evict", what) for what in ("", "f", "s", "e", "e:row", "e:listed", "e:listed")),
-    *(("replicate", None), ("switch", 0), ("switch", 1)),
+    *(("replicate", None), ("switch", 0), ("switch", 1), ("save", None), ("go_back", None)),
     *(("time", seconds) for seconds in (0.4, 1.0, 2.3, 4.1, 11.0)),
 )
+
+
+class Paused:
+    """A task that stands at a step, and may be to stand at another one then."""
+
+    def __init__(self, kind: str, worker: int, row: int, stop: Stop | None, then: bytes | None = None) -> None:
+        self.kind, self.worker, self.row, self.stop, self.then = kind, worker, row, stop or Stop(b""), then
+        self.idle_s = 0.0
+        self.task: asyncio.Task[None]
 
 
 def stop_at(worker: Worker, step: bytes | None) -> Stop | None:

@@ -7,8 +7,8 @@ checked as in the fault run (`through_http/registers.py`).
 
 import asyncio
 import os
-from collections.abc import Coroutine, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Coroutine
+from contextlib import suppress
 from contextvars import ContextVar
 from itertools import count
 from typing import Any, Final, TypeVar
@@ -22,13 +22,17 @@ from domain.errors import RollcallError
 from domain.ids import EmployeeId
 from loaders.batch import Loaders
 from loaders.unit_of_work import unit_of_work
-from tests.coherence import model_answers
-from tests.coherence.model_ground import WORKERS, Clock, Ground, move_deadlines
+from tests.coherence import model_answers, model_faults
+from tests.coherence.model_faults import Saved
+from tests.coherence.model_ground import WORKERS, Clock, Ground, move_deadlines, opened
 from tests.coherence.model_steps import (
+    COMMIT,
     DRAIN_STEPS,
     FAULTS,
     READ_STEPS,
+    RELEASE,
     WRITE_STEPS,
+    Paused,
     gate,
     list_stopping_at,
     row_stopping_at,
@@ -36,8 +40,6 @@ from tests.coherence.model_steps import (
 )
 from tests.coherence.through_http.registers import Register, Registers
 from tests.coherence.torture_worker import WRITE
-from tests.coherence.valkey import private_valkey
-from tests.coherence.worker import fill
 from tests.kit.databases import Databases
 from tests.kit.proxy import Stop
 
@@ -57,28 +59,18 @@ workers = st.integers(0, WORKERS - 1)
 rows = st.integers(1, ROWS)
 
 
-class Paused:
-    """A task that stands at a step."""
-
-    def __init__(self, kind: str, worker: int, row: int, stop: Stop) -> None:
-        self.kind, self.worker, self.row, self.stop = kind, worker, row, stop
-        self.idle_s = 0.0
-        self.task: asyncio.Task[None]
-
-
-GROUND: Ground
-
-
 class Model(RuleBasedStateMachine):
     """Rules are what may happen next."""
 
+    ground: Ground
+
     def __init__(self) -> None:
         super().__init__()
-        self.ground = GROUND
         self.loop = self.ground.loop
         self.registers = Registers(lambda: self.ground.clock_s)
         self.versions = {row: self.registers.add(f"row {row}", 1) for row in range(1, ROWS + 1)}
         self.paused: list[Paused] = []
+        self.saved: Saved = {}
         self.kept: list[tuple[int, bytes, dict[str, bytes], dict[int, int]]] = []
         self._run_ids = count(1)
         vars(loaders.unit_of_work)["asyncio"] = Clock(self.waiting)
@@ -90,14 +82,36 @@ class Model(RuleBasedStateMachine):
     def read(self, worker: int, row: int, whole: bool, step: bytes | None) -> None:
         """A row, or the whole list."""
         stop = stop_at(self.ground.workers[worker], step)
-        self._start("read", worker, 0, stop, self._read(worker, row, stop, whole=whole))
+        self._start(Paused("read", worker, 0, stop), self._read(worker, row, stop, whole=whole))
 
     @rule(worker=workers, row=rows, step=st.sampled_from(WRITE_STEPS))
-    def write(self, worker: int, row: int, step: bytes | None) -> None:
+    def write(self, worker: int, row: int, step: bytes | None, then: bytes | None = None) -> None:
         """Through the unit of work; two writers of a row would only wait for each other."""
         if all(paused.row != row for paused in self.paused):
             stop = stop_at(self.ground.workers[worker], step)
-            self._start("write", worker, row, stop, self._write(worker, row, stop))
+            self._start(Paused("write", worker, row, stop, then), self._write(worker, row, stop))
+
+    @rule(worker=workers, row=rows)
+    def write_in_two_steps(self, worker: int, row: int) -> None:
+        """It stands before COMMIT, and once more before its release; when it stood first Redis was emptied."""
+        self.refresh(worker)
+        already = len(self.paused)
+        self.write(worker, row, COMMIT, RELEASE)
+        self._evict(worker, "")
+        self.refresh((worker + 1) % WORKERS)
+        if len(self.paused) > already:
+            self.go_on(already, sent=True)
+        self.everybody_asks(worker, listed_first=False)
+
+    @rule(worker=workers, row=rows)
+    def lose_a_write(self, worker: int, row: int) -> None:
+        """Redis gets back what it had before a write that has been drained since."""
+        self.refresh(worker)
+        self._save()
+        self.write(worker, row, None)
+        self.drain(worker, None)
+        self._go_back()
+        self.refresh(worker)
 
     @rule(worker=workers, row=rows, step=st.sampled_from(WRITE_STEPS[1:]), gone=st.sampled_from(("e:row", "e:listed")))
     def write_watched(self, worker: int, row: int, step: bytes, gone: str) -> None:
@@ -132,7 +146,7 @@ class Model(RuleBasedStateMachine):
         """One tick."""
         if all(paused.kind != "drain" for paused in self.paused):
             stop = stop_at(self.ground.workers[worker], step)
-            self._start("drain", worker, 0, stop, self._drain(worker))
+            self._start(Paused("drain", worker, 0, stop), self._drain(worker))
 
     @rule(number=st.integers(0, 20), sent=st.sampled_from((True, True, True, False)))
     def go_on(self, number: int, sent: bool) -> None:
@@ -140,11 +154,7 @@ class Model(RuleBasedStateMachine):
         if not self.paused:  # no precondition: how far somebody came may depend on how busy the machine is
             return
         paused = self.paused.pop(number % len(self.paused))
-        if sent:
-            paused.stop.go_on()
-        else:
-            paused.stop.drop()
-        self._do(self._settled(paused.task))
+        self._do(self._go_on(paused, sent))
 
     @rule(worker=workers, number=st.integers(0, 20))
     def use_kept(self, worker: int, number: int) -> None:
@@ -194,20 +204,16 @@ class Model(RuleBasedStateMachine):
         self._do(proxy.refuse() if off else proxy.heal())
 
     def _evict(self, _: int, what: str) -> None:
-        """FLUSHALL, or the fence, the stamps, or some entries are gone."""
-        for valkey in self.ground.valkeys:
-            with valkey.client as client:
-                if keys := client.keys(f"{self.prefix}:{what}*"):
-                    client.delete(*keys)
+        model_faults.evict(self.ground.valkeys, self.prefix, what)
 
     def _replicate(self, *_: Any) -> None:
-        """The other Valkey gets what the first has now, and nothing after it."""
-        with self.ground.valkeys[0].client as here, self.ground.valkeys[1].client as there:
-            there.flushall()
-            for key in here.keys("*"):
-                expires_ms = here.pexpiretime(key)
-                if (value := here.dump(key)) is not None and expires_ms > 0:
-                    there.restore(key, expires_ms, value, absttl=True)
+        model_faults.replicate(*self.ground.valkeys)
+
+    def _save(self, *_: Any) -> None:
+        self.saved = model_faults.saved(self.ground.valkeys[0], self.prefix)
+
+    def _go_back(self, *_: Any) -> None:
+        model_faults.go_back(self.ground.valkeys[0], self.saved)
 
     def _switch(self, worker: int, server: int) -> None:
         """A worker is sent to the other Valkey."""
@@ -281,13 +287,15 @@ class Model(RuleBasedStateMachine):
 
     # ------------------------------------------------------------------------------------------------------ sequencing
 
-    def _start(self, kind: str, worker: int, row: int, stop: Stop | None, work: Coroutine[Any, Any, None]) -> None:
-        self._do(self._begin(kind, worker, row, stop or Stop(b""), work))
+    def _start(self, paused: Paused, work: Coroutine[Any, Any, None]) -> None:
+        self._do(self._begin(paused, work))
 
-    async def _begin(self, kind: str, worker: int, row: int, stop: Stop, work: Coroutine[Any, Any, None]) -> None:
-        paused = Paused(kind, worker, row, stop)
+    async def _begin(self, paused: Paused, work: Coroutine[Any, Any, None]) -> None:
         paused.task = asyncio.create_task(work)
-        reached = asyncio.create_task(stop.reached.wait())
+        await self._until_stopped(paused)
+
+    async def _until_stopped(self, paused: Paused) -> None:
+        reached = asyncio.create_task(paused.stop.reached.wait())
         done: set[asyncio.Task[Any]] = set()
         while not done:
             done, _ = await asyncio.wait({paused.task, reached}, timeout=1, return_when=asyncio.FIRST_COMPLETED)
@@ -295,11 +303,22 @@ class Model(RuleBasedStateMachine):
                 await self._let_go()
         reached.cancel()
         if paused.task.done():
-            for proxy in (self.ground.workers[worker].redis, self.ground.workers[worker].postgres):
-                proxy.forget(stop)
+            for proxy in (self.ground.workers[paused.worker].redis, self.ground.workers[paused.worker].postgres):
+                proxy.forget(paused.stop)
             paused.task.result()
         else:
             self.paused.append(paused)
+
+    async def _go_on(self, paused: Paused, sent: bool) -> None:
+        """To its end, or to the step at which it is to stand next."""
+        was, then = paused.stop, paused.then
+        if then and sent:
+            paused.stop, paused.then = stop_at(self.ground.workers[paused.worker], then) or was, None
+        if sent:
+            was.go_on()
+        else:
+            was.drop()
+        await (self._until_stopped(paused) if then and sent else self._settled(paused.task))
 
     async def _settled(self, task: asyncio.Task[Any]) -> None:
         while not (await asyncio.wait({task}, timeout=1))[0]:
@@ -354,23 +373,6 @@ class Model(RuleBasedStateMachine):
                 await self._read(number, row, None, whole=False)
 
 
-@contextmanager
-def ground(databases: Databases) -> Iterator[None]:
-    """What all examples share."""
-    global GROUND
-    url = databases.new("coherence", fill)
-    with private_valkey() as one, private_valkey() as two:
-        GROUND = Ground(url, (one, two))
-        GROUND.loop.run_until_complete(GROUND.open())
-        try:
-            yield
-        finally:
-            vars(loaders.unit_of_work)["asyncio"] = asyncio
-            GROUND.loop.run_until_complete(GROUND.close())
-            GROUND.loop.close()
-            databases.drop(url)
-
-
 def run(examples: int) -> None:
     """Let hypothesis play; the same examples every time, so that a failure is one for everybody."""
     run_state_machine_as_test(
@@ -388,5 +390,5 @@ def run(examples: int) -> None:
 
 
 def test_no_order_of_steps_tells_anything_old(databases: Databases) -> None:
-    with ground(databases):
+    with opened(databases) as Model.ground:
         run(EXAMPLES)
