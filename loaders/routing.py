@@ -5,12 +5,14 @@ Without a primary a replica answers alone, if it has everything that is known to
 
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any, Final, TypeVar
 
 from cache.progress import Needed
 from cache.reading import Reading
 from cache.second_level import SecondLevelCache
+from cache.server import CacheUnreachable
 from db.connection import ReadConnection
 from db.database import Database
 from db.errors import Behind, Unreachable
@@ -82,6 +84,9 @@ async def _without_primary(
     primary tells nobody any more.
     """
     if needed is None:  # Redis was perhaps too slow to answer; of which tags are held nothing is asked now
+        if cache.server is not None:
+            with suppress(CacheUnreachable):
+                await cache.server.clock_ms()  # tries again, which no look does
         newest = await cache.newest()
         if newest is None:
             count("replica_reads", "unknown")
