@@ -30,7 +30,7 @@ serve: $(SERVING) ## start the whole service: private PostgreSQL and Valkey, dem
 test: $(STAMP) ## run every test, on all cores (ARGS= goes to pytest)
 	@$(PY) -m pytest -n auto --dist loadfile --no-loadscope-reorder $(ARGS)
 
-torture: $(STAMP) ## look for stale answers through HTTP while everything is killed (OPS=1000000 SEED=1 MINUTES=20)
+torture: $(STAMP) ## look for stale answers through HTTP while everything is killed (OPS=1000000 SEED=1 MINUTES=20 REDIS=sentinel)
 	@$(PY) -m tests.coherence.through_http.run
 
 bench: $(STAMP) ## measure five named queries, cold and warm, against the real service (ARGS="--json FILE")
