@@ -47,7 +47,7 @@ async def serve_in_process(
             watching = asyncio.create_task(_watched(status, found, drain))
         application = load(target)
         listen(listener)
-        await serve_until_drained(application, os.dup(listener.fileno()), settings.cluster, settings.tls, drain)
+        await serve_until_drained(application, os.dup(listener.fileno()), settings, drain)
     except asyncio.CancelledError:
         journal.warning("stopped at once")
     finally:

@@ -22,8 +22,7 @@ from cluster.vitals import beat, vitals
 from domain.errors import RollcallError
 from telemetry.garbage import watch_collections
 from telemetry.gauges import gauge
-from web.http_settings import TlsSettings
-from web.settings import ClusterSettings, Settings
+from web.settings import Settings
 
 
 class StartFailed(RollcallError):
@@ -32,8 +31,9 @@ class StartFailed(RollcallError):
     code = "START_FAILED"
 
 
-def hypercorn_config(listen_fd: int, settings: ClusterSettings, tls: TlsSettings) -> Config:
+def hypercorn_config(listen_fd: int, of_all: Settings) -> Config:
     """How hypercorn serves here."""
+    settings, tls = of_all.cluster, of_all.tls
     config = Config()
     if tls.certificate_file is not None:
         config.certfile, config.keyfile = str(tls.certificate_file), str(tls.key_file)
@@ -50,20 +50,19 @@ def hypercorn_config(listen_fd: int, settings: ClusterSettings, tls: TlsSettings
     config.loglevel = "WARNING"
     config.include_server_header = False
     config.websocket_ping_interval = 20.0
+    config.websocket_max_message_size = of_all.limits.body_bytes
     return config
 
 
-async def serve_until_drained(
-    application: Application, listen_fd: int, settings: ClusterSettings, tls: TlsSettings, drain: Drain
-) -> None:
+async def serve_until_drained(application: Application, listen_fd: int, settings: Settings, drain: Drain) -> None:
     """Serve until the drain is finished; raises StartFailed when the application's lifespan does."""
-    if (end := certificate_end(tls)) is not None:
+    if (end := certificate_end(settings.tls)) is not None:
         gauge("certificate_ends", end.timestamp)
     with drain.watching_listeners(), polite_http2():
         try:
             await serve(
                 drain.around(application),  # type: ignore[arg-type]
-                hypercorn_config(listen_fd, settings, tls),
+                hypercorn_config(listen_fd, settings),
                 shutdown_trigger=drain.finished.wait,
                 mode="asgi",
             )
@@ -77,7 +76,7 @@ async def work(application: Application, listen_fd: int, settings: Settings, ord
     orders.obey(drain.begin)
     reporting = asyncio.ensure_future(_report(drain, report))
     try:
-        await serve_until_drained(application, listen_fd, settings.cluster, settings.tls, drain)
+        await serve_until_drained(application, listen_fd, settings, drain)
     finally:
         reporting.cancel()
         report.send(event_loop_lag_ms=0.0, **vitals(drain.facts))  # or the last second would be missing in the sums

@@ -16,8 +16,7 @@ from tests.kit.small_company import HR
 from tests.responses.service import Service
 from tests.subscriptions.clients import Closed, Socket, Stream, connected, streaming
 from tests.subscriptions.hand_beat import HandBeat
-from web.http_settings import TlsSettings
-from web.settings import ClusterSettings
+from tests.web.asgi import settings_with
 
 IN_NOW = "subscription { todayChanged { inNow } }"
 
@@ -25,14 +24,12 @@ IN_NOW = "subscription { todayChanged { inNow } }"
 @asynccontextmanager
 async def worker(service: Service) -> AsyncIterator[tuple[int, Drain, asyncio.Task[None]]]:
     """A worker as the supervisor has them: its port, its drain, and its life."""
-    settings = ClusterSettings()
-    drain = Drain(settings.drain_limit)
+    settings = settings_with()
+    drain = Drain(settings.cluster.drain_limit)
     listener = socket.create_server(("127.0.0.1", 0))
     port = int(listener.getsockname()[1])
     application: Any = service.app
-    life = asyncio.create_task(
-        serve_until_drained(application, os.dup(listener.fileno()), settings, TlsSettings(), drain)
-    )
+    life = asyncio.create_task(serve_until_drained(application, os.dup(listener.fileno()), settings, drain))
     try:
         yield port, drain, life
     finally:
@@ -100,3 +97,10 @@ async def test_a_client_that_takes_nothing_does_not_hold_a_worker_up(service: Se
             await life
         writer.close()
     assert (service.live.open, beat.intervals) == (0, [])
+
+
+async def test_a_message_past_the_limit_is_not_even_gathered(service: Service) -> None:
+    async with worker(service) as (port, _, _), connected(port) as talk:
+        talk.say_text("x" * 1_000_001)
+        with pytest.raises(Closed, match="1009"):
+            await talk.hear()
