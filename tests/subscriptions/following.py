@@ -19,9 +19,11 @@ from web.negotiation import GRAPHQL_RESPONSE
 IN_NOW = "subscription { todayChanged { asOf inNow } }"
 
 
-async def wanted(service: Service, query: str, user: str, request_id: str = "test") -> Wanted:
+async def wanted(
+    service: Service, query: str, user: str, *, request_id: str = "test", consistency: str | None = None
+) -> Wanted:
     """An operation that somebody wants to follow."""
-    prepared = service.live.execution.prepare(GraphQLRequest(query, None, {}), GRAPHQL_RESPONSE)
+    prepared = service.live.execution.prepare(GraphQLRequest(query, None, {}, consistency), GRAPHQL_RESPONSE)
     assert isinstance(prepared, PreparedOperation)
     return Wanted(prepared, Headers({"authorization": f"Bearer {await service.token(user)}"}), request_id)
 
@@ -72,9 +74,11 @@ class Follower:
 
 
 @asynccontextmanager
-async def following(service: Service, query: str = IN_NOW, user: str = HR) -> AsyncIterator[Follower]:
+async def following(
+    service: Service, query: str = IN_NOW, user: str = HR, *, consistency: str | None = None
+) -> AsyncIterator[Follower]:
     """Somebody who follows a subscription and has been told the first event."""
-    follower = Follower(service, service.live.follow(await wanted(service, query, user)))
+    follower = Follower(service, service.live.follow(await wanted(service, query, user, consistency=consistency)))
     try:
         await follower.beat.all_wait(service.live.open)
         assert len(follower.heard) == 1

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from domain.consistency import Mark, Position, token_of
 from domain.errors import Unavailable
 from tests.coherence.valkey import private_valkey
 from tests.kit.clock import Clock
@@ -197,3 +198,23 @@ async def test_a_moment_without_database_is_waited_for(fresh_service: Service) -
         await service.change("checkIn", HR, employeeId=employee(TESS))
         event = await follower.last()
         assert (event.failed, event.answer.error_codes) == (True, ("SERVICE_UNAVAILABLE",))
+
+
+async def test_a_token_of_a_later_commit_leads_past_the_cache_until_that_is_known(service: Service) -> None:
+    known = False
+
+    async def knows(_: Mark) -> bool:
+        return known
+
+    service.live._knows = knows
+    token = token_of(Position("7.1.2.5.9", 1, 1000))
+    with recorded() as made:
+        async with following(service, IN_NOW, consistency=token) as follower:
+            sql = len(made.sql)
+            assert await follower.strike() is None
+            assert (len(made.sql) > sql, made.redis) == (True, [])
+            known = True
+            assert await follower.strike() is None
+            sql = len(made.sql)
+            assert await follower.strike() is None
+            assert (len(made.sql), len(made.redis) > 0) == (sql, True)

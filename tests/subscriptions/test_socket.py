@@ -4,11 +4,13 @@ import asyncio
 from datetime import timedelta
 
 import pytest
+from starlette.types import Message, Receive, Scope, Send
 
 from tests.kit.small_company import HR, MANAGER
 from tests.subscriptions.clients import PROTOCOL, Closed, Refused, connected
 from tests.subscriptions.conftest import Stage
 from tests.web.serving import served
+from web import graphql_socket
 
 IN_NOW = "subscription { todayChanged { inNow } }"
 
@@ -222,3 +224,23 @@ async def test_elsewhere_there_are_no_sockets(stage: Stage) -> None:
         )
         assert (await reader.readline()).split()[1] == b"403"
         writer.close()
+
+
+async def test_a_client_that_takes_nothing_is_given_up(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(graphql_socket, "SLOWEST", timedelta(milliseconds=50))
+    application, never = stage.service.app, asyncio.Event()
+
+    async def stuck(scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_or_wait(message: Message) -> None:
+            if '"next"' in message.get("text", ""):
+                await never.wait()
+            await send(message)
+
+        await application(scope, receive, send_or_wait if scope["type"] == "websocket" else send)
+
+    async with served(stuck) as port, connected(port) as socket:  # type: ignore[arg-type]
+        await socket.sign_in(await stage.service.token(HR))
+        socket.subscribe(IN_NOW)
+        with pytest.raises(Closed, match="1011 the client takes nothing: TimeoutError"):
+            await socket.hear()
+    assert stage.service.live.open == 0

@@ -2,13 +2,17 @@
 
 import asyncio
 from datetime import timedelta
+from urllib.parse import urlencode
 
 import pytest
+from starlette.types import Message, Receive, Scope, Send
 
 from tests.kit.small_company import HR, INES, MANAGER
 from tests.mutations.changing import employee
+from tests.responses.service import Service
 from tests.subscriptions.clients import streaming
 from tests.subscriptions.conftest import Stage
+from tests.web.asgi import Client
 from web import event_stream
 
 IN_NOW = "subscription($every: Int) { todayChanged(minIntervalMs: $every) { inNow } }"
@@ -73,6 +77,37 @@ async def test_a_query_never_becomes_a_stream(stage: Stage) -> None:
     async with streaming(stage.port, "{ __typename }", None, accept=URQL[1]) as stream:
         assert stream.status == 406
         assert (await stream.body())["errors"][0]["extensions"]["code"] == "NOT_ACCEPTABLE"
+
+
+async def test_a_stream_can_be_asked_for_by_get(stage: Stage) -> None:
+    query = urlencode({"query": IN_NOW, "variables": '{"every": 100}'})
+    headers = f"Accept: text/event-stream\r\nAuthorization: Bearer {await stage.service.token(HR)}"
+    reader, writer = await asyncio.open_connection("127.0.0.1", stage.port)
+    writer.write(f"GET /graphql?{query} HTTP/1.1\r\nHost: localhost\r\n{headers}\r\n\r\n".encode())
+    async with asyncio.timeout(10):
+        assert await reader.readuntil(b"}\n\n")
+        assert (await reader.readline()).strip() == b""  # the end of the first chunk
+    writer.close()
+    reply = await stage.service.client.reply("HEAD", f"/graphql?{query}", headers={"Accept": "text/event-stream"})
+    assert reply.status == 405
+
+
+async def test_a_client_that_takes_nothing_is_given_up(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(event_stream, "SLOWEST", timedelta(milliseconds=1))
+    application, never = service.app, asyncio.Event()
+
+    async def stuck(scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_or_wait(message: Message) -> None:
+            if message.get("more_body"):
+                await never.wait()
+            await send(message)
+
+        await application(scope, receive, send_or_wait)
+
+    headers = {"Accept": "text/event-stream", "Authorization": f"Bearer {await service.token(HR)}"}
+    async with asyncio.timeout(10):
+        reply = await Client(stuck).post({"query": IN_NOW}, headers=headers)
+    assert (reply.status, reply.body, service.live.open) == (200, b"", 0)
 
 
 @pytest.mark.parametrize("accept", ["*/*", "application/json", "text/*", "text/event-stream;q=0, */*"])
