@@ -1,4 +1,4 @@
-"""`python -m tests.coherence.measure_returns`: how long the cache is off after Valkey was restarted, emptied, replaced.
+"""`python -m tests.coherence.measure_returns`: how long the cache is off after a fault of Valkey's.
 
 Two processes with a service and a drain each, below two Valkeys; eight people write 50 times a second through them, and
 somebody asks each process all the time until both answer from the cache again. `WRITES_A_SECOND=0`: nobody writes.
@@ -32,6 +32,7 @@ WRITERS: Final = 4
 WRITES_A_SECOND: Final = float(os.environ.get("WRITES_A_SECOND", "50"))
 TIMES: Final = int(os.environ.get("TIMES", "7"))
 LOOK_S: Final = 0.02
+HANG_S: Final = 1.0
 CALM_S: Final = 1.0
 """The cache was used for so long before anything happens."""
 
@@ -121,6 +122,11 @@ async def measure(url: str) -> None:
     with private_valkey() as one, private_valkey() as two:
         async with proxy_to(one.path) as proxy:
 
+            async def hang() -> None:
+                one.freeze()
+                await asyncio.sleep(HANG_S)
+                one.freeze(on=False)
+
             async def fail_over() -> None:
                 others.rotate()
                 proxy.point_to(others[0].path)
@@ -128,6 +134,7 @@ async def measure(url: str) -> None:
             watched, others = Watched(), deque([one, two])
             with processes(url, f"redis://127.0.0.1:{proxy.port}", watched):
                 await _strike(watched, "was killed and is back, empty", lambda: asyncio.to_thread(one.restart))
+                await _strike(watched, f"hung for {HANG_S:.0f} s", hang)
                 await _strike(watched, "was emptied", lambda: asyncio.to_thread(one.ask, "FLUSHALL"))
                 await _strike(watched, "was replaced by another one", fail_over)
 
