@@ -110,7 +110,12 @@ def test_core(as_json: AsJson = False) -> None:
 
 @cache.command(epilog=examples("rollcall cache inspect employee:42", "rollcall cache inspect employee.id=42"))
 def inspect(
-    key: Annotated[str, typer.Argument(help="A name in Redis, employee:42 for the entry of a lookup, or a tag.")],
+    key: Annotated[
+        str,
+        typer.Argument(
+            help="employee:42 for the entry of a lookup, a tag, or the name in Redis of an entry or a stamp."
+        ),
+    ],
     as_json: AsJson = False,
 ) -> None:
     """An entry with its key, value, tags and stamps, and why it is not served; or the stamp of a tag."""

@@ -76,7 +76,7 @@ def over_cache(
 async def inspected(cache: SecondLevelCache, name: str) -> Mapping[str, Any]:
     """Everything about an entry, or about the stamp of a tag."""
     entries = Entries(cache)
-    bare = name.removeprefix(cache.entry_prefix)
+    bare = name.removeprefix(cache.entry_prefix).removeprefix(cache.stamp_prefix)
     if ":" not in bare:
         check_tag("KEY", bare)
         return {"tag": bare, "stamp": _shown_stamp((await entries.stamps([bare]))[bare])}

@@ -48,7 +48,7 @@ class Corner:
 
         async def whole() -> Any:
             database = Database(self.url)
-            cache = SecondLevelCache(Server(self.redis_url, PATIENCE), self.prefix)
+            cache = SecondLevelCache(Server(self.redis_url, PATIENCE, prefix=self.prefix), self.prefix)
             try:
                 return await work(database, cache)
             finally:
@@ -213,7 +213,10 @@ def test_an_entry_is_shown_with_its_key_value_tags_and_why_it_is_not_served(corn
     assert (found["usable"], found["why"]) == (False, ["employee.id=1 has changed since"])
     stamp = answered(corner.command("inspect", "employee.id=1", "--json"))["stamp"]
     assert stamp["nonce"] == found["tags"]["employee.id=1"]["now"] and stamp["held_by"] == []
+    named = answered(corner.command("inspect", f"{corner.prefix}:s:employee.id=1", "--json"))
+    assert (named["tag"], named["stamp"]["nonce"]) == ("employee.id=1", stamp["nonce"])
     assert answered(corner.command("inspect", "employee.id=999", "--json"))["stamp"] is None
+    assert corner.command("inspect", "employee.id=999").stdout.startswith("employee.id=999 has no stamp: ")
 
 
 @pytest.mark.parametrize(
