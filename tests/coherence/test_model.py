@@ -281,7 +281,8 @@ class Model(RuleBasedStateMachine):
                 paused.stop.drop()
                 await self._settled(paused.task)
         self.ground.clock_s += seconds
-        await self.ground.psql(MOVE, s=seconds)
+        moving: asyncio.Task[Any] = asyncio.create_task(self.ground.psql(MOVE, s=seconds))
+        await self._settled(moving)
         for valkey in self.ground.valkeys:
             await asyncio.to_thread(move_deadlines, valkey, self.prefix, round(seconds * 1000))
 
@@ -326,8 +327,13 @@ class Model(RuleBasedStateMachine):
         task.result()
 
     async def _let_go(self) -> None:
-        """A writer that cannot hold waits for the lock of the leader, a reader of the list for who makes it already."""
-        for paused in [paused for paused in self.paused if paused.kind in ("drain", "read")]:
+        """A writer that cannot hold waits for the lock of the leader, a reader of the list for who makes it already.
+
+        And everybody for a writer that stands before the COMMIT of its suspension.
+        """
+        for paused in [each for each in self.paused if each.kind in ("drain", "read") or each.stop.marker == COMMIT]:
+            if paused not in self.paused:
+                continue  # who was let go before it waited too
             self.paused.remove(paused)
             paused.stop.go_on()
             await asyncio.wait({paused.task})
