@@ -1,6 +1,7 @@
 """Finds the Redis of a place: where most Sentinels say that it is, or the node of a Cluster that has our slot."""
 
 import asyncio
+import hashlib
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -121,6 +122,17 @@ def ways_to(url: str, prefix: str, timeout_s: float) -> tuple[dict[str, Any], Lo
     locator = Locator(place, prefix, timeout_s)
     located = LocatedTlsConnection if place.url.startswith("rediss:") else LocatedConnection
     return options | {"connection_class": located, "locate": locator.locate}, locator
+
+
+def part_at(url: str, prefix: str) -> str:
+    """Which part of a server an address and a prefix lead to; "" for the usual one.
+
+    It is added to the run_id: who writes in another part of the same server holds nothing that is looked at here.
+    """
+    database = parse_url(place_of(url).url).get("db", 0)
+    if (database, prefix) == (0, "rollcall"):
+        return ""
+    return f"-{hashlib.blake2b(f'{database}/{prefix}'.encode(), digest_size=6).hexdigest()}"
 
 
 def moved_to(error: ResponseError) -> Node | None:

@@ -14,7 +14,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ClusterDownError, MovedError, NoScriptError, ReadOnlyError, RedisError, ResponseError
 
-from cache.addresses import moved_to, ways_to
+from cache.addresses import moved_to, part_at, ways_to
 from cache.breaker import Breaker, BreakerOpen
 from cache.patience import Patience, patient
 from cache.place import prefix_at
@@ -36,7 +36,10 @@ class CacheUnreachable(Exception):
 
 
 class Answer(NamedTuple):
-    """What was answered, and by which server: a restarted or promoted one is another, also at the same address."""
+    """What was answered, and by which server: a restarted or promoted one is another, also at the same address.
+
+    So is another part of it, as another prefix or database of Redis has.
+    """
 
     run_id: str
     value: Any
@@ -60,6 +63,7 @@ class Server:
         """Of the server that answered last; "" before any did."""
         self._timeout_s = timeout.total_seconds()
         self.prefix = prefix_at(url, prefix)
+        self._part = part_at(url, prefix)
         options, self._locator = ways_to(url, prefix, self._timeout_s / 2)
         self._connection_class: type[AbstractConnection] = options.pop("connection_class", Connection)
         # connecting, sending and reading all count as one wait, see Patience
@@ -108,7 +112,9 @@ class Server:
         return self._connection_class(**self._options)
 
     async def _connected(self) -> Wire:
-        return await Wire.open(self._connection_class(**self._options))
+        wire = await Wire.open(self._connection_class(**self._options))
+        wire.run_id += self._part
+        return wire
 
     async def ask(self, *command: Any, tries_again: bool = True) -> Answer:
         """The answer to any command; raises CacheUnreachable. Whether it `tries_again` is for the breaker."""

@@ -8,7 +8,7 @@ from typing import Any
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.exceptions import AuthenticationError, RedisError, ResponseError
 
-from cache.addresses import ways_to
+from cache.addresses import part_at, ways_to
 from cache.place import prefix_at
 from db.database import Database, PoolLimits
 from db.errors import Unreachable
@@ -29,6 +29,7 @@ class Installation:
         self._settings = settings
         self._explains = explains
         self._prefix = prefix_at(settings.redis.shared_url or "redis:", settings.cache.prefix)
+        self._part = part_at(settings.redis.shared_url or "redis:", settings.cache.prefix)
         self._redis_timeout_s = max(settings.redis.timeout.total_seconds(), 1.0)
         url, redis_url = settings.database.primary_url, settings.redis.shared_url
         self._database = Database(url, PoolLimits(size=1), application="rollcall status") if url else None
@@ -114,7 +115,7 @@ class Installation:
             "version": info.get("valkey_version") or info.get("redis_version", ""),
             "redis_version": info.get("redis_version", "0"),
             "answer_ms": round(answered_s * 1e3, 2),
-            "run_id": info.get("run_id", ""),
+            "run_id": info.get("run_id", "") + self._part,
             "uptime_s": info.get("uptime_in_seconds", 0),
             "role": info.get("role", ""),
             "keys": entries,

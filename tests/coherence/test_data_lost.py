@@ -7,6 +7,7 @@ import pytest
 
 from cache.server import SHA
 from tests.cluster.conftest import free_port
+from tests.coherence.many_valkeys import open_plain_worker
 from tests.coherence.valkey import Valkey, private_valkey
 from tests.coherence.worker import Worker, open_worker
 from tests.deploy.engines import talk, until
@@ -97,3 +98,24 @@ async def test_a_drain_whose_commit_fails_loses_no_epoch(worker: Worker) -> None
         assert await worker.drain()
     assert await worker.name() == "newer" and await worker.from_cache()
     assert await worker.psql("SELECT epoch FROM cache_state") == [before]
+
+
+@pytest.mark.parametrize(("address", "prefix"), [("", "blue"), ("?db=1", "rollcall")])
+async def test_another_place_in_the_same_redis_is_another_one(
+    database_url: str, valkey: Valkey, address: str, prefix: str
+) -> None:
+    """Who was told another CACHE_PREFIX, or another database of Redis, holds nothing that the others look at."""
+    url = f"unix://{valkey.path}"
+    async with (
+        open_plain_worker(database_url, url, "rollcall") as here,
+        open_plain_worker(database_url, url + address, prefix) as there,
+    ):
+        assert await here.drain()
+        assert await here.name() == "name 1"
+        await there.rename("new")
+        assert await here.name() == "new"
+        await there.drain()
+        await there.psql("UPDATE employee SET full_name = 'newer' WHERE id = 1")
+        await there.drain()
+        await here.drain()
+        assert await here.name() == "newer"

@@ -39,7 +39,7 @@ def restricted(valkey: Valkey) -> Iterator[str]:
 
 def server(url: str) -> Server:
     """A patient client."""
-    return Server(url, PATIENT, prefix="test")
+    return Server(url, PATIENT)
 
 
 async def test_the_user_of_the_page_can_do_everything(restricted: str, worker: Worker) -> None:

@@ -33,7 +33,7 @@ def url(databases: Databases) -> Iterator[str]:
 
 def drain(url: str, redis_url: str, prefix: str) -> None:
     async def once() -> None:
-        database, cache = Database(url), SecondLevelCache(Server(redis_url, PATIENCE), prefix)
+        database, cache = Database(url), SecondLevelCache(Server(redis_url, PATIENCE, prefix=prefix), prefix)
         try:
             assert await drain_once(database, cache)
         finally:
