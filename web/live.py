@@ -1,4 +1,4 @@
-"""Subscriptions: an event is an execution of its own, with fresh loaders and a fresh viewer, whatever sends it.
+"""Subscriptions: an event is what an execution with fresh loaders and a fresh viewer gives, whatever sends it.
 
 What an execution rested on is looked at on a beat; when it no longer stands, or nothing can say so, the operation is
 executed again, and what is new is sent. Nothing is queued: who is slow is told what is true when the next can be sent.
@@ -15,6 +15,7 @@ import msgspec
 import orjson
 from graphql import OperationType
 
+from cache.dependencies import Dependencies
 from cache.reading import Foundation
 from cache.second_level import SecondLevelCache
 from domain.consistency import Mark
@@ -28,6 +29,7 @@ from telemetry.requests import current_operation
 from web.answers import Answer
 from web.beat import Beat
 from web.consistency import mark_in
+from web.equal_answers import EqualAnswer, EqualAnswers
 from web.execution import Execution, PreparedOperation, RequestFacts
 from web.measured import operation_label
 from web.negotiation import GRAPHQL_RESPONSE
@@ -111,6 +113,7 @@ class Live:
         self._most = most
         self._knows = knows
         self._executing = asyncio.Semaphore(MOST_AT_ONCE)
+        self._equal = EqualAnswers()
 
     def follow(self, wanted: Wanted) -> "Subscription":
         """One more subscription, to be closed; raises Unavailable when there are as many as a worker takes."""
@@ -150,18 +153,26 @@ class Live:
             mark is not None and self._knows is not None and not await self._knows(mark),
         )
         context, basis = await self._contexts(facts)
+        if not isinstance(context, Context):
+            answer = await self.execution.run(wanted.prepared, context, GRAPHQL_RESPONSE, wanted.request_id)
+            return _Made(_event(answer), _fingerprint(answer, None))
+        return await self._equal_to(wanted, context, basis) or await self._anew(wanted, context, basis)
+
+    async def _equal_to(self, wanted: Wanted, context: Context, basis: ViewerBasis) -> _Made | None:
+        """What was made for another one who follows the same, if it is what executing now would give."""
+        found = self._equal.find(wanted.prepared.key, context.viewer)
+        if found is None:
+            return None
+        made = _made_of(found, context.cache, basis)
+        return made if await made.basis.stands(self.clock()) else None
+
+    async def _anew(self, wanted: Wanted, context: Context, basis: ViewerBasis) -> _Made:
         with executing(current_operation.get()):
             answer = await self.execution.run(wanted.prepared, context, GRAPHQL_RESPONSE, wanted.request_id)
-        event = Event(answer, failed=bool(answer.error_codes) and orjson.loads(answer.body).get("data") is None)
-        if not isinstance(context, Context):
-            return _Made(event, _fingerprint(answer, None))
-        ends = [end for end in (context.valid_until, basis.valid_until) if end is not None]
-        return _Made(
-            event,
-            _fingerprint(answer, context.made_at),
-            _Basis(_foundation(context, basis), context.cache, min(ends, default=None)),
-            context.interval,
-        )
+        self._equal.keep(wanted.prepared.key, context, answer)
+        own = context.loaders.dependencies
+        made = EqualAnswer(answer, context.made_at, own, context.valid_until, context.interval)
+        return _made_of(made, context.cache, basis)
 
 
 class Subscription:
@@ -217,14 +228,25 @@ def _denied(error: Exception) -> str | None:
     return error.message if isinstance(error, Unauthenticated) else None
 
 
-def _foundation(context: Context, basis: ViewerBasis) -> Foundation | None:
-    """Everything that the answer and the viewer rest on; None when it is not all of one moment under one fence."""
-    own, viewer = context.loaders.dependencies, basis.dependencies
+def _event(answer: Answer) -> Event:
+    return Event(answer, failed=bool(answer.error_codes) and orjson.loads(answer.body).get("data") is None)
+
+
+def _made_of(found: EqualAnswer, cache: SecondLevelCache, basis: ViewerBasis) -> _Made:
+    """An answer as the event of a viewer."""
+    ends = [end for end in (found.valid_until, basis.valid_until) if end is not None]
+    foundation = _foundation(found.dependencies, basis.dependencies, cache)
+    rests_on = _Basis(foundation, cache, min(ends, default=None))
+    return _Made(_event(found.answer), _fingerprint(found.answer, found.made_at), rests_on, found.interval)
+
+
+def _foundation(own: Dependencies, viewer: Dependencies | None, cache: SecondLevelCache) -> Foundation | None:
+    """Everything that an answer and a viewer rest on; None when it is not all of one moment under one fence."""
     if viewer is None or own.fence is None or own.fence != viewer.fence or not (own.whole and viewer.whole):
         return None
     if any(own.stamps.get(tag, stamp) != stamp for tag, stamp in viewer.stamps.items()):
         return None
-    return context.cache.foundation(own.fence, own.stamps | viewer.stamps)
+    return cache.foundation(own.fence, own.stamps | viewer.stamps)
 
 
 def _fingerprint(answer: Answer, made_at: datetime | None) -> bytes:

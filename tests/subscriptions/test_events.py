@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from graphql import OperationType
 
 from domain.consistency import Mark, Position, token_of
 from domain.errors import Unavailable
@@ -13,7 +14,7 @@ from tests.kit.clock import Clock
 from tests.kit.proxy import proxy_to
 from tests.kit.round_trips import recorded
 from tests.kit.rows import Rows
-from tests.kit.small_company import ADA, ADMIN, EMPLOYEE, HR, HR_OPERATIONS, INES, MANAGER, NOW, TESS
+from tests.kit.small_company import ADA, ADMIN, AUDITOR, EMPLOYEE, HR, HR_OPERATIONS, INES, MANAGER, NOW, TESS
 from tests.mutations.changing import employee
 from tests.queries.test_today import TODAY_QUERY
 from tests.responses.changes import ACTIVE, check_in, revoke
@@ -218,3 +219,26 @@ async def test_a_token_of_a_later_commit_leads_past_the_cache_until_that_is_know
             sql = len(made.sql)
             assert await follower.strike() is None
             assert (len(made.sql), len(made.redis) > 0) == (sql, True)
+
+
+async def test_who_agrees_in_all_that_was_looked_at_shares_an_execution(fresh_service: Service) -> None:
+    service, runs = fresh_service, []
+    run = service.live.execution.run
+
+    async def noted(prepared: Any, context: Any, *more: Any) -> Any:
+        if prepared.operation.kind is OperationType.SUBSCRIPTION:
+            runs.append(context.viewer.email)
+        return await run(prepared, context, *more)
+
+    service.live.execution.run = noted  # type: ignore[method-assign]
+    async with following(service, IN_NOW, HR) as first, following(service, IN_NOW, AUDITOR) as second:
+        assert (runs, second.data) == ([HR], first.data)
+        async with following(service, IN_NOW, MANAGER) as other:
+            assert (runs, other.data["inNow"]) == ([HR, MANAGER], 1)
+            await service.change("checkIn", HR, employeeId=employee(INES))
+        async with following(service, IN_NOW, AUDITOR) as late:  # began after the change: nothing old is shared
+            assert (runs, late.data["inNow"]) == ([HR, MANAGER, AUDITOR], 4)
+            assert (await first.strike(), second.data, len(runs)) == (late.data, late.data, 3)
+            await service.change("revokeRole", ADMIN, userId=await service.user_id(HR), role="HR")
+            assert await late.strike() is None
+            assert (first.data["inNow"], second.data["inNow"]) == (0, 4)
