@@ -35,6 +35,8 @@ from tests.coherence.through_http.traffic import READS_A_WRITE, Traffic
 REPORT: Final = ROOT / ".data" / "torture"
 PROGRESS_S: Final = 10
 STUCK_S: Final = 120
+OFTEN: Final = 9
+"""Reads a write, where something has to be found, or to be struck, soon."""
 VARIABLES: Final = {
     "CLUSTER_WORKERS": "2",
     "DB_POOL_SIZE": "6",
@@ -100,16 +102,19 @@ class Run:
         await asyncio.sleep(rest_s)  # not for ordering: suspensions end, and outside writes come to count
         return await _summary(self, done, seconds, await traffic.at_rest(asks))
 
-    async def hits(self, more: int) -> None:
-        """Wait until so many more answers have come from the cache."""
-        wanted = self.traffic.hits + more
+    async def goes_on(self, hits: int, writes: int) -> None:
+        """Wait until so many more answers have come from the cache, and so many more writes have been begun."""
+        traffic = self.traffic
+        hits, writes = hits + traffic.hits, writes + traffic.writes
         async with asyncio.timeout(STUCK_S):
-            while self.traffic.hits < wanted:
+            while traffic.hits < hits or traffic.writes < writes:
                 await asyncio.sleep(0.02)
 
 
 @asynccontextmanager
-async def at_work(seed: int, redis: str = "pair", removed: str = "") -> AsyncIterator[Run]:
+async def at_work(
+    seed: int, redis: str = "pair", removed: str = "", reads_a_write: int = READS_A_WRITE
+) -> AsyncIterator[Run]:
     """Bring everything up, over a company of its own."""
     found: list[Company] = []
 
@@ -118,7 +123,7 @@ async def at_work(seed: int, redis: str = "pair", removed: str = "") -> AsyncIte
         return {"AUTH_PRIVATE_KEY_FILE": str(folder / "auth.key")}
 
     async with stand(prepare, VARIABLES, removed, redis) as on:
-        yield Run(on, found[0], seed, 9 if removed else READS_A_WRITE)
+        yield Run(on, found[0], seed, reads_a_write)
 
 
 async def torture(
@@ -134,7 +139,7 @@ async def torture(
     left_out: Sequence[str] = (),
 ) -> Summary:
     """Run until so many operations and faults are done, a fault after each `apart[0]` to `apart[1]` operations."""
-    async with at_work(seed, redis, removed) as run:
+    async with at_work(seed, redis, removed, OFTEN if removed else READS_A_WRITE) as run:
         traffic, faults = run.traffic, run.faults
         if only:
             faults.only(*only)

@@ -10,9 +10,9 @@ from typing import Final
 import pytest
 
 from tests.coherence.through_http.faults import LEAST_LOST
-from tests.coherence.through_http.run import Run, at_work, table, torture
+from tests.coherence.through_http.run import OFTEN, Run, at_work, table, torture
 
-SEED, HITS, REST_S = 1, 100, 2.2
+SEED, HITS, WRITES, REST_S = 1, 60, 8, 2.2
 ONE_BY_ONE: Final = ("slow_valkey", "fill_valkey", "demote_valkey")
 FAULTS: Final = {"pair": ONE_BY_ONE, "sentinel": ("fail_over_by_sentinels",), "cluster": ("reshard",)}
 """By what the workers have for Redis."""
@@ -26,20 +26,20 @@ FOUND: Final = {
 
 @pytest.mark.parametrize("redis", FAULTS)
 async def test_nothing_old_is_told_through_http_whatever_redis_does(redis: str) -> None:
-    async with at_work(SEED, redis) as run:
+    async with at_work(SEED, redis, reads_a_write=OFTEN) as run:
 
         async def strike() -> None:
-            await run.hits(HITS)
+            await run.goes_on(HITS, WRITES)
             for fault in FAULTS[redis]:
                 await getattr(run.faults, fault)()
-                await run.hits(HITS)  # the cache is used again
+                await run.goes_on(HITS, WRITES)  # the cache is used again
 
         summary = await run.through(strike, REST_S, asks=1)
         _check_that_it_struck(run, redis)
     print("\n" + table(summary))
     assert summary.good, table(summary)
     assert summary.failures == {}, "every process lives, so everybody is answered"
-    assert summary.writes > 20 and summary.watched > 1_000
+    assert summary.writes >= WRITES * (1 + len(FAULTS[redis])) and summary.watched > 1_000
 
 
 def _check_that_it_struck(run: Run, redis: str) -> None:
