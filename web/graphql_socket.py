@@ -83,6 +83,8 @@ class _Talk:
         self._request_id = new_record(headers_of(scope).first).request_id
         self._headers: Headers | None = None
         self._operations: dict[str, asyncio.Task[None]] = {}
+        self._running: set[asyncio.Task[None]] = set()
+        """Of the operations also those that are over and have yet to say so: their ids may be used again."""
         self._number = 0
         self._closing: asyncio.Future[Closing] = asyncio.get_running_loop().create_future()
 
@@ -98,7 +100,7 @@ class _Talk:
             await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         finally:
             too_long.cancel()
-            tasks: list[asyncio.Task[None]] = [listening, *self._operations.values()]
+            tasks = [listening, *self._running]
             for task in tasks:
                 task.cancel()
             await asyncio.wait(tasks)
@@ -136,7 +138,7 @@ class _Talk:
             case "pong":
                 pass
             case "subscribe":
-                self._subscribe(message)
+                await self._subscribe(message)
             case "complete":
                 if operation := self._operations.pop(message.id, None):
                     operation.cancel()
@@ -173,7 +175,7 @@ class _Talk:
 
     # ---------------------------------------------------------------------------------------------------- operations
 
-    def _subscribe(self, message: Message) -> None:
+    async def _subscribe(self, message: Message) -> None:
         if self._headers is None:
             raise Closing(4401, "Unauthorized: connection_init comes first")
         if not message.id or not isinstance(message.fields.get("payload"), dict):
@@ -181,7 +183,11 @@ class _Talk:
         if message.id in self._operations:
             raise Closing(4409, f"Subscriber for {message.id[:40]} already exists")
         self._number += 1
-        self._operations[message.id] = asyncio.create_task(self._operate(message, self._headers))
+        task = self._operations[message.id] = asyncio.create_task(self._operate(message, self._headers))
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        while len(self._running) > self._socket.most_operations + 1:  # the client takes what it was refused with first
+            await asyncio.wait(self._running, return_when=asyncio.FIRST_COMPLETED)
 
     async def _operate(self, message: Message, headers: Headers) -> None:
         request_id = f"{self._request_id}-{self._number}"

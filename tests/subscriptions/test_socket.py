@@ -2,10 +2,13 @@
 
 import asyncio
 from datetime import timedelta
+from typing import Any
 
+import orjson
 import pytest
 from starlette.types import Message, Receive, Scope, Send
 
+from tests.kit.sequencer import within
 from tests.kit.small_company import HR, MANAGER
 from tests.subscriptions.clients import PROTOCOL, Closed, Refused, connected
 from tests.subscriptions.conftest import Stage
@@ -187,6 +190,38 @@ async def test_as_many_operations_as_the_limits_say(stage: Stage) -> None:
     async with asyncio.timeout(10):
         await stage.beat.all_wait(0)
     assert stage.service.live.open == 0
+
+
+async def test_who_takes_no_answers_is_not_listened_to(stage: Stage) -> None:
+    """Or what a client says without end would all be kept, with the task that waits to answer it."""
+    socket: graphql_socket.GraphQLSocket = stage.service.app._socket  # type: ignore[attr-defined]
+    most, taking, stuck, heard, told = socket.most_operations + 2, asyncio.Event(), asyncio.Event(), 0, 0
+
+    async def receive() -> dict[str, Any]:
+        nonlocal heard
+        heard += 1
+        messages = {1: {"type": "websocket.connect"}, 2: said(**INIT), 1_003: {"type": "websocket.disconnect"}}
+        return messages.get(heard) or said(type="subscribe", id=str(heard), payload={"query": "{"})
+
+    async def send(message: Message) -> None:
+        nonlocal told
+        told += 1
+        if told == 2 + most:
+            stuck.set()
+        if told > 2:  # accepted and acknowledged
+            await taking.wait()
+
+    scope = {"type": "websocket", "headers": [], "subprotocols": [PROTOCOL]}
+    talking = asyncio.create_task(socket(scope, receive, send))
+    await within(stuck.wait())
+    assert heard == 2 + most
+    taking.set()
+    await talking
+    assert heard == 1_003
+
+
+def said(**message: object) -> dict[str, Any]:
+    return {"type": "websocket.receive", "text": orjson.dumps(message).decode()}
 
 
 @pytest.mark.parametrize(
