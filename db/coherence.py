@@ -32,8 +32,8 @@ _PATIENCE: Final = Query(
 _STATE: Final = Query(
     "cache_state",
     text("""
-    SELECT epoch, run_id, server, declaration, last_drain, suspended_until > clock_timestamp() AS suspended,
-           ends_from <= clock_timestamp() AS may_end,
+    SELECT epoch, run_id, server, declaration, last_drain, suspended_until <> '-infinity' AS suspended,
+           least(ends_from, suspended_until) <= clock_timestamp() AS may_end,
            CAST(extract(epoch FROM greatest(in_use_until, '1970-01-01') - clock_timestamp()) AS float8) AS in_use_s,
            cache_server() AS server_now
     FROM cache_state FOR UPDATE SKIP LOCKED"""),
@@ -59,7 +59,7 @@ _ARRIVE: Final = Query("cache_arrive", text("UPDATE cache_state SET run_id = :ru
 _END: Final = Query(
     "cache_end_suspension",
     text("""
-    UPDATE cache_state SET suspended_until = clock_timestamp() WHERE pg_try_advisory_xact_lock(7392) RETURNING true"""),
+    UPDATE cache_state SET suspended_until = '-infinity' WHERE pg_try_advisory_xact_lock(7392) RETURNING true"""),
 )
 _UNDRAINED: Final = Query(
     "cache_undrained", text("SELECT EXISTS (SELECT FROM cache_outbox WHERE tags && CAST(:tags AS text[]))")
@@ -105,7 +105,8 @@ class Pending(msgspec.Struct, frozen=True):
 class FenceState(msgspec.Struct, frozen=True, array_like=True):
     """Who keeps the fence where; another `server` than `server_now` is a restored, promoted or restarted PostgreSQL.
 
-    `last_drain` is the last one that changed anything in the Redis of the epoch, "" before any did.
+    `last_drain` is the last one that changed anything in the Redis of the epoch, "" before any did. A suspension
+    stands until a leader has ended it, also when its time is over: a COMMIT may take longer.
     """
 
     epoch: int
@@ -185,7 +186,7 @@ async def arrive(connection: WriteConnection, run_id: str) -> None:
 
 
 async def end_suspension(connection: WriteConnection) -> bool:
-    """End it before its time if no writer that counts on it is still to commit. Commit that before renewing the fence.
+    """End it if no writer that counts on it is still to commit. Commit that before renewing the fence.
 
     Or a writer that comes next would think that no fence had been renewed since the suspension began.
     """

@@ -280,7 +280,7 @@ def without_identity_of_redis() -> None:
 
 
 def without_heed_of_suspension() -> None:
-    in_query("_STATE", "suspended_until > clock_timestamp() AS suspended", "false AS suspended")()
+    in_query("_STATE", "suspended_until <> '-infinity' AS suspended", "false AS suspended")()
 
 
 def without_end_beforehand() -> None:

@@ -6,6 +6,7 @@ from contextlib import suppress
 import pytest
 
 from cache.server import SHA
+from db.where import statement
 from domain.errors import Unavailable
 from telemetry.recording import recording
 from tests.coherence.valkey import Valkey, private_valkey
@@ -15,6 +16,12 @@ from tests.kit.sequencer import within
 RENEW = SHA["renew"].encode()
 QUIET = "UPDATE cache_state SET ends_from = clock_timestamp()"
 """As if nobody had suspended the cache for 1 s."""
+SLOW_COMMIT = """
+    CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS
+      $$BEGIN PERFORM pg_advisory_xact_lock_shared(1); RETURN NULL; END$$"""
+SLOWED = """
+    CREATE CONSTRAINT TRIGGER slow AFTER UPDATE ON employee DEFERRABLE INITIALLY DEFERRED
+      FOR EACH ROW EXECUTE FUNCTION slow()"""
 
 
 async def suspend_for_long(worker: Worker) -> None:
@@ -61,6 +68,28 @@ async def test_a_suspension_never_ends_before_a_writer_that_counts_on_it(
     commit.go_on()
     await writing
     assert await worker.name() == "new" and not ended
+    assert await worker.drain() and await worker.name() == "new" and await worker.from_cache()
+
+
+async def test_a_suspension_never_lapses_before_a_commit_that_takes_long(
+    worker: Worker, other: Worker, valkey: Valkey
+) -> None:
+    """A disk or a synchronous replica may hold a COMMIT up for longer than the 4 s."""
+    await suspend_for_long(worker)
+    without_fence(valkey)
+    await other.redis.refuse()
+    await worker.psql(SLOW_COMMIT)
+    await worker.psql(SLOWED)
+    async with worker.database.transaction() as disk:
+        await disk.records(statement("busy", "SELECT pg_advisory_xact_lock(1)"))
+        writing = asyncio.create_task(other.rename("new"))
+        while await worker.psql("SELECT FROM pg_locks WHERE objid = 1 AND NOT granted") == []:
+            pass
+        await worker.psql("UPDATE cache_state SET suspended_until = clock_timestamp()")  # as if its 4 s were over
+        lapsed = await worker.drain()
+        assert await worker.name() == "name 1"
+    await writing
+    assert await worker.name() == "new" and not lapsed
     assert await worker.drain() and await worker.name() == "new" and await worker.from_cache()
 
 

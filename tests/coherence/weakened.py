@@ -98,6 +98,10 @@ SAFEGUARDS: Final[dict[str, Safeguard]] = {
         f"{_SOON}a_suspension_never_ends_before_a_writer_that_counts_on_it",
         removals.in_query("_END", "pg_try_advisory_xact_lock(7392)", "true"),
     ),
+    "no suspension lapses before who counts on it has ended": Safeguard(
+        f"{_SOON}a_suspension_never_lapses_before_a_commit_that_takes_long",
+        removals.in_query("_STATE", "suspended_until <> '-infinity' AS", "suspended_until > clock_timestamp() AS"),
+    ),
     "who counts on a suspension says so until its end": Safeguard(
         f"{_SOON}a_suspension_never_ends_before_a_writer_that_counts_on_it",
         sql=removals.in_function(
