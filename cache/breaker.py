@@ -1,6 +1,7 @@
 """A circuit breaker: after a failure nothing is sent for a while, then one caller alone tries again.
 
-That is the drain, or a writer, which would have to wait longer without Redis: who only reads never waits for a try.
+That is the drain, or a writer, which would have to wait longer without Redis. Who only reads waits for no try, except
+where nobody else has tried for long: a drain may be waiting for its database.
 """
 
 import time
@@ -12,6 +13,8 @@ from cache.outage import Outage
 
 FIRST_PAUSE_S: Final = 0.3
 LONGEST_PAUSE_S: Final = 1.0
+UNTRIED_S: Final = 5.0
+"""After a pause nobody has tried for so long: twenty ticks of the drain."""
 
 
 class BreakerOpen(Exception):
@@ -39,11 +42,11 @@ class Breaker:
     def attempt(self, *, tries_again: bool = True) -> Iterator[None]:
         """Around something that is sent; raises BreakerOpen when it should not be.
 
-        Who does not try again is refused until somebody else had an answer. An exception that leaves it is a failure. A
-        cancelled attempt says nothing about the server.
+        Who does not try again is refused until somebody else had an answer, unless nobody tries. An exception that
+        leaves it is a failure. A cancelled attempt says nothing about the server.
         """
         probe = self.state != "closed"
-        if probe and (not tries_again or self._probing or self.state == "open"):
+        if probe and (self._probing or self._clock_s() < self._open_until_s + (0.0 if tries_again else UNTRIED_S)):
             raise BreakerOpen
         self._probing |= probe
         try:

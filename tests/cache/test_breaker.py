@@ -50,12 +50,12 @@ def test_one_probe_is_let_through(time: Time) -> None:
         pass
 
 
-def test_who_only_reads_never_tries_again(time: Time) -> None:
+def test_who_only_reads_leaves_it_to_others_to_try_again(time: Time) -> None:
     breaker = Breaker(time)
     with breaker.attempt(tries_again=False):
         pass
     fail(breaker)
-    time.now_s += 60
+    time.now_s += 4
     with pytest.raises(BreakerOpen), breaker.attempt(tries_again=False):
         raise AssertionError("nothing is sent")
     with breaker.attempt():
@@ -95,6 +95,25 @@ def test_a_late_failure_does_not_let_a_second_probe_through(time: Time) -> None:
         early.__exit__(OSError, OSError(), None)
         with pytest.raises(BreakerOpen), breaker.attempt():
             raise AssertionError("a second probe")
+
+
+def test_who_only_reads_tries_again_where_nobody_else_does(time: Time) -> None:
+    """As in a worker whose drain waits for a database that says nothing."""
+    breaker = Breaker(time)
+    fail(breaker)
+    time.now_s += 0.3 + 4.9
+    with pytest.raises(BreakerOpen), breaker.attempt(tries_again=False):
+        raise AssertionError("nothing is sent")
+    time.now_s += 0.2
+    with pytest.raises(OSError), breaker.attempt(tries_again=False):
+        raise OSError
+    time.now_s += 0.6 + 4.9
+    with pytest.raises(BreakerOpen), breaker.attempt(tries_again=False):
+        raise AssertionError("nothing is sent")
+    time.now_s += 0.2
+    with breaker.attempt(tries_again=False):
+        pass
+    assert breaker.state == "closed"
 
 
 def test_a_cancelled_attempt_says_nothing(time: Time) -> None:

@@ -1,6 +1,7 @@
 """Lost COMMITs, restored databases, frozen leaders, and writers that know nothing of the cache."""
 
 import asyncio
+import socket
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -9,6 +10,7 @@ import pytest
 
 from cache.second_level import SecondLevelCache
 from cache.server import SHA
+from db.engine import LIVELINESS
 from db.where import statement
 from domain.errors import Unavailable
 from loaders import drain
@@ -295,6 +297,15 @@ async def test_what_somebody_else_wrote_is_looked_for_between_two_ticks(
     finally:
         draining.cancel()
         await asyncio.wait({draining})
+
+
+async def test_a_database_that_is_gone_without_a_word_is_noticed(worker: Worker) -> None:
+    """Else what waits for its answer, the drain among them, would wait for ever: the driver sets no limit."""
+    async with worker.database.read() as connection:
+        wire = connection._driver._transport.get_extra_info("socket")  # type: ignore[attr-defined]
+        assert wire.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+        found = {name: wire.getsockopt(socket.IPPROTO_TCP, getattr(socket, name)) for name in LIVELINESS}
+    assert found == LIVELINESS
 
 
 async def _until(is_so: Callable[[], bool]) -> None:
