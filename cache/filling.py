@@ -6,19 +6,28 @@ Also the entries are made only then, one after the other: code that has just run
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping
 from datetime import timedelta
-from typing import Any, Final
+from functools import partial
+from typing import Any, Final, TypeVar
 
 from cache.leases import Lease
+from cache.policy import Policy
+from cache.reading import Reading
 from cache.server import CacheUnreachable, Server
 from telemetry.counters import count
+
+K = TypeVar("K")
+V = TypeVar("V")
 
 JITTER: Final = 0.1
 SHORTEST_COST: Final = timedelta(milliseconds=100)  # what is asked for once in a while should be met as well
 LONGEST_WAIT: Final = timedelta(milliseconds=20)
 MOST_VALUES: Final = 1_000
 """That wait; more leave at once."""
+MOST_BYTES: Final = 1_000_000
+"""In one command; more leave in several."""
+NO_LEASE: Final = Lease("", ())
 
 Later = Callable[[Coroutine[Any, Any, None]], None]
 """Begins something that nobody waits for."""
@@ -33,6 +42,7 @@ class Load:
         self.token_by_lease: dict[str, str] = {}
         self.numbers: Counter[str] = Counter()
         """Of the entries, by namespace."""
+        self.size_bytes = 0
 
     def command(self) -> tuple[list[str], list[Any]]:
         """Keys and arguments of the script `fill`."""
@@ -45,40 +55,66 @@ class Load:
 class Filling:
     """What waits to be stored by one process. Who waits for a lease is kept waiting by nothing else."""
 
-    def __init__(self, server: Server, later: Later) -> None:
+    def __init__(self, server: Server, later: Later, entry_prefix: str, mark_prefix: str) -> None:
         self._server = server
         self._later = later
+        self._entry_prefix = entry_prefix
+        self._mark_prefix = mark_prefix
         self._load = Load()
         self._making: list[Callable[[], None]] = []
         self._expected = 0
         self._timer: asyncio.TimerHandle | None = None
 
-    def expect(self, make: Callable[[], None], values: int) -> None:
-        """When it leaves, `make` adds entries of so many values."""
-        self._making.append(make)
-        self._expected += values
+    def take(
+        self,
+        policy: Policy[K, V],
+        reading: Reading[K, V],
+        values: Mapping[K, V | None],
+        life_ms: int,
+        lease: Lease = NO_LEASE,
+        cost: timedelta = timedelta(),
+    ) -> None:
+        """Store soon what was loaded after a reading, each for about so long, and give back its lease in the same step.
 
-    def add(self, namespace: str, entries: Mapping[str, bytes], life_ms: int) -> None:
-        """Store entries soon, each for about so long."""
-        load = self._load
-        load.entries.update({name: (jittered_ms(life_ms), entry) for name, entry in entries.items()})
-        load.numbers[namespace] += len(entries)
-
-    def mark(self, marks: Sequence[str], life_ms: int, cost: timedelta) -> None:
-        """Mark entries that are to be made anew before their life ends; `cost` is what making them takes."""
-        shortest_ms = int(life_ms * (1 - JITTER))
-        self._load.marks_ms.update({mark: mark_life_ms(shortest_ms, cost) for mark in marks})
-
-    def give_back(self, lease: Lease) -> None:
-        """Let go of a lease, and store what waits in the same step."""
-        self._load.token_by_lease.update(dict.fromkeys(lease.names, lease.token))
-
-    def leave(self) -> None:
-        """Soon, or at once where somebody waits for a lease or much waits to be stored."""
-        if self._load.token_by_lease or self._expected > MOST_VALUES:
+        At once, where somebody waits for the lease or much waits to be stored. `cost` is what loading it took.
+        """
+        if reading.ticket is not None and values:
+            self._making.append(partial(self._make, policy, reading, values, life_ms, cost))
+            self._expected += len(values)
+        if lease.names:
+            self._load.token_by_lease.update(dict.fromkeys(lease.names, lease.token))
+            self.leave_now()
+        elif self._expected > MOST_VALUES:
             self.leave_now()
         elif self._timer is None and self._making:
             self._timer = asyncio.get_running_loop().call_later(LONGEST_WAIT.total_seconds(), self.leave_now)
+
+    def soon(self, make: Callable[[], None]) -> None:
+        """Let `make` add something in the next turn of the event loop, and store it together with what waits."""
+        self._making.append(make)
+        asyncio.get_running_loop().call_soon(self.leave_now)
+
+    def add(self, namespace: str, name: str, entry: bytes, life_ms: int) -> None:
+        """Store an entry for about so long; called by what `soon` was given."""
+        load = self._load
+        load.entries[self._entry_prefix + name] = jittered_ms(life_ms), entry
+        load.numbers[namespace] += 1
+        load.size_bytes += len(entry)
+
+    def _make(
+        self,
+        policy: Policy[K, V],
+        reading: Reading[K, V],
+        values: Mapping[K, V | None],
+        life_ms: int,
+        cost: timedelta,
+    ) -> None:
+        for name, entry in reading.entries(values):
+            self.add(policy.namespace, name, entry, life_ms)
+            if policy.renews_early:
+                self._load.marks_ms[self._mark_prefix + name] = mark_life_ms(int(life_ms * (1 - JITTER)), cost)
+            if self._load.size_bytes > MOST_BYTES:
+                self._send()
 
     def leave_now(self) -> None:
         """Store what waits."""
@@ -88,9 +124,12 @@ class Filling:
         making, self._making, self._expected = self._making, [], 0
         for make in making:
             make()
+        if self._load.entries or self._load.token_by_lease:
+            self._send()
+
+    def _send(self) -> None:
         load, self._load = self._load, Load()
-        if load.entries or load.token_by_lease:
-            self._later(self._store(load))
+        self._later(self._store(load))
 
     async def _store(self, load: Load) -> None:
         try:
@@ -104,7 +143,7 @@ class Filling:
 
 def jittered_ms(life_ms: int) -> int:
     """About so long."""
-    return int(life_ms * random.uniform(1 - JITTER, 1 + JITTER))  # noqa: S311
+    return int(life_ms * (1 - JITTER + 2 * JITTER * random.random()))  # noqa: S311
 
 
 def mark_life_ms(life_ms: int, cost: timedelta) -> int:

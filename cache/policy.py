@@ -27,19 +27,13 @@ class Policy(Generic[K, V_co]):
         self.kind = kind
         self.tags = tags
         self.declaration = ""
+        self.is_dear = kind in ("list", "aggregate")
+        """Whether making a value costs more than waiting for another who makes it; a row by its id does not."""
+        self.renews_early = kind == "aggregate"
+        """Whether an entry is made anew shortly before its life ends, while it is still served."""
         self._shape = shape_hash(value_type)
         self.prefix = f"{namespace}@{self._shape}:"
         self.decode: Callable[[bytes], V_co | None] = msgspec.msgpack.Decoder(value_type | None).decode
-
-    @property
-    def is_dear(self) -> bool:
-        """Whether making a value costs more than waiting for another who makes it; a row by its id does not."""
-        return self.kind in ("list", "aggregate")
-
-    @property
-    def renews_early(self) -> bool:
-        """Whether an entry is made anew shortly before its life ends, while it is still served."""
-        return self.kind == "aggregate"
 
     def follow(self, *, code: str, declaration: str) -> None:
         """`code` makes the values; `declaration` is what the tags are from, and what the database's must be from."""

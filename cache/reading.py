@@ -1,6 +1,6 @@
 """What a reader finds in the cache, and the right to store what it then reads: the stamps from before."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from functools import lru_cache
 from typing import Final, Generic, NamedTuple, TypeVar
@@ -107,13 +107,18 @@ class Reading(Generic[K, V]):
     `early` are hits that should be made anew, since their life is about to end; `bypass` is why nothing was looked at,
     `held` how many misses must not be stored because a write of them is under way.
     `needed` is what a replica must have to be asked for the misses, None when that is not known for certain.
-    With a ticket there are the name and the tags of each key's entry, and what was asked for to find them.
+    With a ticket there is the lookup, with what was asked for.
     """
 
-    __slots__ = ("asked", "bypass", "early", "held", "hits", "misses", "names", "needed", "tags", "ticket")
+    __slots__ = ("bypass", "early", "held", "hits", "lookup", "misses", "needed", "ticket")
 
     def __init__(
-        self, hits: dict[K, V | None], misses: list[K], ticket: Ticket | None, needed: Needed | None = None
+        self,
+        hits: dict[K, V | None],
+        misses: list[K],
+        ticket: Ticket | None,
+        needed: Needed | None = None,
+        lookup: "Lookup[K, V] | None" = None,
     ) -> None:
         self.hits = hits
         self.misses = misses
@@ -122,9 +127,17 @@ class Reading(Generic[K, V]):
         self.early: list[K] = []
         self.bypass = ""
         self.held = 0
-        self.names: Mapping[K, str] = {}
-        self.tags: Mapping[K, tuple[str, ...]] = {}
-        self.asked: Asked | None = None
+        self.lookup = lookup
+
+    @property
+    def names(self) -> Mapping[K, str]:
+        """The name of each key's entry."""
+        return self.lookup.names if self.lookup else {}
+
+    @property
+    def tags(self) -> Mapping[K, tuple[str, ...]]:
+        """The tags of each key's entry."""
+        return self.lookup.tags if self.lookup else {}
 
     def note_unusable(self) -> None:
         """Count the misses that must not be stored, and why."""
@@ -141,19 +154,18 @@ class Reading(Generic[K, V]):
         found = [(self.bypass, len(self.misses)), ("held", self.held)]
         return [(reason, number) for reason, number in found if reason and number]
 
-    def entries(self, values: Mapping[K, V | None]) -> dict[str, bytes]:
-        """Those of the values that may be stored, as entries by name; many keys rest on the same stamps."""
-        ticket, found = self.ticket, dict[str, bytes]()
+    def entries(self, values: Mapping[K, V | None]) -> Iterator[tuple[str, bytes]]:
+        """The name and the entry of those of the values that may be stored; many keys rest on the same stamps."""
+        ticket, names, tags_by_key = self.ticket, self.names, self.tags
         if ticket is None:
-            return found
+            return
         stamps_by_tags: dict[tuple[str, ...], list[bytes] | None] = {}
         for key, value in values.items():
-            tags = self.tags[key]
+            tags = tags_by_key[key]
             if tags not in stamps_by_tags:
                 stamps_by_tags[tags] = ticket.stamps_of(tags)
             if (stamps := stamps_by_tags[tags]) is not None:
-                found[self.names[key]] = encode((ticket.fence, stamps, value, key))
-        return found
+                yield names[key], encode((ticket.fence, stamps, value, key))
 
     def only(self, misses: list[K]) -> "Reading[K, V]":
         """The same reading with no hits and fewer misses."""

@@ -15,14 +15,14 @@ from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from contextvars import Context
 from datetime import timedelta
-from functools import lru_cache, partial
+from functools import lru_cache
 from itertools import chain, islice
 from types import MappingProxyType
 from typing import Any, Final, TypeVar
 
 from cache.breaker import BreakerOpen
 from cache.fence import Fence, is_ours
-from cache.filling import Filling
+from cache.filling import NO_LEASE, Filling
 from cache.flights import Flights
 from cache.leases import Lease, Leases
 from cache.policy import Policy
@@ -49,11 +49,10 @@ V = TypeVar("V")
 
 FENCE_LIFE: Final = timedelta(seconds=2)
 HOLD_LIFE: Final = timedelta(seconds=10)
-ENTRY_LIFE: Final = timedelta(hours=1)
+ENTRY_LIFE_MS: Final = 3_600_000
 MOST_RESTAMPED: Final = 1_000
 MOST_LOOKUPS: Final = 4_000
 """Of one row that are remembered; each takes about 2 kB."""
-NO_LEASE: Final = Lease("", ())
 
 
 class SecondLevelCache:
@@ -65,14 +64,15 @@ class SecondLevelCache:
         prefix: str = "rollcall",
         life_by_kind: Mapping[str, timedelta] = MappingProxyType({}),
     ) -> None:
-        self.server, self._life_by_kind = server, life_by_kind
+        self.server = server
+        self._ms_by_kind = {kind: _ms(life) for kind, life in life_by_kind.items()}
         self.fence_name, self.newest_name, self.drain_name = f"{prefix}:f", f"{prefix}:n", f"{prefix}:d"
         self._last_fence: LastFence | None = None
         self.stamp_prefix, self.entry_prefix, self._mark = f"{prefix}:s:", f"{prefix}:e:", f"{prefix}:a:"
         self._tick = TickReader(server, self.fence_name) if server else None
         self._of_one = lru_cache(MOST_LOOKUPS)(lambda policy, _, key: self._lookup_of(policy, [key]))
         self._later: set[asyncio.Task[None]] = set()
-        self._filling = Filling(server, self.later) if server else None
+        self._filling = Filling(server, self.later, self.entry_prefix, self._mark) if server else None
         self.flights = Flights()
         """Entries that this process makes for several requests."""
         self.leases = Leases(server, self._tick, prefix) if server and self._tick else None
@@ -99,7 +99,10 @@ class SecondLevelCache:
         except CacheUnreachable as error:
             reason = "breaker" if isinstance(error.__cause__, BreakerOpen) else "unreachable"
             return [self._nothing(keys, reason) for _, keys in wanted]
-        left, latest = iter(values), self._last_fence is known
+        latest = self._last_fence is known
+        if len(lookups) == 1:
+            return [self._reading(lookups[0], run_id, values, latest=latest)]
+        left = iter(values)
         return [self._reading(it, run_id, list(islice(left, len(it.asked.names))), latest=latest) for it in lookups]
 
     def _lookup(self, policy: Policy[K, V], keys: Sequence[K]) -> Lookup[K, V]:
@@ -117,26 +120,27 @@ class SecondLevelCache:
 
     def _reading(self, lookup: Lookup[K, V], run_id: str, values: list[bytes | None], *, latest: bool) -> Reading[K, V]:
         """`latest`: nothing else was learnt of the fence since the look, as by a drain that finds it suspended."""
-        policy, keys, wanted = lookup.policy, lookup.keys, lookup.wanted
-        fence, entries = values[0], values[2 + len(wanted) :]
+        policy, keys, _, tags, wanted, _ = lookup
+        fence, newest, entries = values[0], values[1], values[2 + len(wanted) :]
         ticket = Ticket(fence or b"", dict(zip(wanted, values[2:], strict=False)))
         if fence is None or not is_ours(fence, run_id, policy.declaration):
             last_fence = self._last_fence if latest else None
-            return self._nothing(keys, "fenced", needed_of(run_id, values[1], last_fence, ticket.held))
+            return self._nothing(keys, "fenced", needed_of(run_id, newest, last_fence, ticket.held))
         last = LastFence(fence)
         if latest:
             self._last_fence = last
-        hits = hits_in(policy, zip(keys, entries, strict=False), ticket, lookup.tags)
-        misses = [key for key in keys if key not in hits]
+        hits, misses = {}, list(keys)
+        if entries.count(None) < len(entries):
+            hits = hits_in(policy, zip(keys, entries, strict=False), ticket, tags)
+            misses = [key for key in keys if key not in hits]
         count("cache_hits", policy.namespace, len(hits))
         count("cache_misses", policy.namespace, len(misses))
-        reading = Reading(hits, misses, ticket, needed_of(run_id, values[1], last, ticket.held))
-        reading.names, reading.tags, reading.asked = lookup.names, lookup.tags, lookup.asked
-        reading.note_unusable()
+        reading = Reading(hits, misses, ticket, needed_of(run_id, newest, last, ticket.held), lookup)
+        if ticket.unusable:
+            reading.note_unusable()
         if policy.renews_early:
-            reading.early = [
-                k for k, mark in zip(keys, entries[len(keys) :], strict=True) if mark is None and k in hits
-            ]
+            marks = entries[len(keys) :]
+            reading.early = [key for key, mark in zip(keys, marks, strict=True) if mark is None and key in hits]
         return reading
 
     def asked(self, policy: Policy[K, V], key: K) -> Asked:
@@ -264,35 +268,19 @@ class SecondLevelCache:
 
         `cost` is how long it took to load: the dearer, the earlier it is made anew.
         """
-        filling = self._filling
-        if filling is None:
-            return
-        if reading.ticket is not None and values:
-            filling.expect(partial(self._fill, policy, reading, values, cost), len(values))
-        filling.give_back(lease)
-        filling.leave()
+        if self._filling is not None:
+            life_ms = self._ms_by_kind.get(policy.kind, ENTRY_LIFE_MS)
+            self._filling.take(policy, reading, values, life_ms, lease, cost)
 
-    def _fill(
-        self, policy: Policy[K, V], reading: Reading[K, V], values: Mapping[K, V | None], cost: timedelta
-    ) -> None:
-        filling = self._filling
-        assert filling is not None
-        life_ms = _ms(self._life_by_kind.get(policy.kind, ENTRY_LIFE))
-        entries = reading.entries(values)
-        filling.add(policy.namespace, {self.entry_prefix + name: entry for name, entry in entries.items()}, life_ms)
-        if policy.renews_early:
-            filling.mark([self._mark + name for name in entries], life_ms, cost)
+    def soon(self, make: Callable[[], None]) -> None:
+        """Let `make` store something off the reply path, together with what lookups have loaded."""
+        if self._filling is not None:
+            self._filling.soon(make)
 
     def store(self, namespace: str, name: str, entry: bytes, life: timedelta) -> None:
-        """Store an entry that was made of what lookups have loaded; called by what `soon` was given."""
+        """Store an entry; called by what `soon` was given."""
         if self._filling is not None:
-            self._filling.add(namespace, {self.entry_prefix + name: entry}, _ms(life))
-
-    def soon(self, work: Callable[[], None]) -> None:
-        """Make something to store off the reply path, and store it together with what waits."""
-        if self._filling is not None:
-            self._filling.expect(work, 1)
-            asyncio.get_running_loop().call_soon(self._filling.leave_now)
+            self._filling.add(namespace, name, entry, _ms(life))
 
     def later(self, work: Coroutine[Any, Any, None]) -> None:
         """Do something off the reply path that storing belongs to; of no request, also where statements are counted."""

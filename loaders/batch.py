@@ -167,8 +167,8 @@ class Loaders:
         missing: dict[Batch[Any, Any], Reading[Any, Any]] = {}
         for batch, reading in zip(wanted, readings, strict=True):
             self.dependencies.add(reading.ticket)
-            if reading.asked is not None:
-                self.asked.append(reading.asked)
+            if reading.lookup is not None:
+                self.asked.append(reading.lookup.asked)
             record_batch(batch.policy.namespace, len(wanted[batch]), len(reading.hits))
             tally("rollcall.batch.hits", len(reading.hits))
             for reason, number in reading.bypasses():

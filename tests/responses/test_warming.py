@@ -134,4 +134,7 @@ async def test_the_command_fills_an_empty_redis(fresh_service: Service, database
     with round_trips(sql=0, redis=2):
         assert status(await service.ask(PEOPLE, HR, {"first": 5})) == "hit; detail=shared"
     result = await rollcall_beside("cache", "warm", **{**given, "CACHE_PREFIX": "nobody-drains"})
-    assert (result.exit_code, result.stderr) == (1, "the cache is not usable: rollcall cache health says why\n")
+    assert (result.exit_code, result.stderr) == (
+        1,
+        "the cache is not usable, so nothing is executed: rollcall cache health says why\n",
+    )
