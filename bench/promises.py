@@ -42,7 +42,7 @@ class Pace(msgspec.Struct, frozen=True):
     rounds: int = 12
     hits: int = 300
     connections: int = 32
-    fills: int = 8
+    fills: int = 16
     mutations: int = 20
     mixed: int = 4_000
     idle: timedelta = timedelta(seconds=4)
