@@ -14,8 +14,10 @@ from hypercorn.events import RawData
 from hypercorn.protocol.h2 import H2Protocol
 from hypercorn.protocol.h11 import H11Protocol
 from hypercorn.protocol.http_stream import HTTPStream
+from hypercorn.protocol.ws_stream import WSStream
 from hyperframe.frame import GoAwayFrame
 
+from cluster.plain_sockets import PlainWebSocket
 from cluster.whole_answers import WholeH11Protocol, WholeStream
 
 LAST_STREAM: Final = 2**31 - 1
@@ -68,14 +70,17 @@ class SteadyH11Protocol(WholeH11Protocol):
 
 @contextmanager
 def polite_http2() -> Iterator[None]:
-    """Within it hypercorn serves HTTP/2 in our way."""
+    """Within it hypercorn serves HTTP/2, whole answers and WebSockets in our way."""
     module: Any = hypercorn.protocol
     http11: Any = hypercorn.protocol.h11
+    http2: Any = hypercorn.protocol.h2
     module.H11Protocol, module.H2Protocol = SteadyH11Protocol, PoliteH2Protocol
     http11.HTTPStream = WholeStream
+    http11.WSStream = http2.WSStream = PlainWebSocket
     try:
         yield
     finally:
+        http11.WSStream = http2.WSStream = WSStream
         module.H11Protocol, module.H2Protocol = H11Protocol, H2Protocol
         http11.HTTPStream = HTTPStream
 

@@ -104,3 +104,17 @@ async def test_a_message_past_the_limit_is_not_even_gathered(service: Service) -
         talk.say_text("x" * 1_000_001)
         with pytest.raises(Closed, match="1009"):
             await talk.hear()
+
+
+async def test_nothing_is_compressed(service: Service) -> None:
+    """64 kB would become 64 MB before anybody looks at their size."""
+    async with worker(service) as (port, _, _):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(
+            b"GET /graphql HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n"
+            b"Sec-WebSocket-Protocol: graphql-transport-ws\r\nSec-WebSocket-Extensions: permessage-deflate\r\n\r\n"
+        )
+        head = await reader.readuntil(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 101 ") and b"extensions" not in head.lower()
+        writer.close()
