@@ -6,7 +6,7 @@ Also the entries are made only then, one after the other: code that has just run
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from datetime import timedelta
 from functools import partial
 from typing import Any, Final, TypeVar
@@ -61,6 +61,8 @@ class Filling:
         self._entry_prefix = entry_prefix
         self._mark_prefix = mark_prefix
         self._load = Load()
+        self._full: list[Load] = []
+        self._token_by_lease: dict[str, str] = {}
         self._making: list[Callable[[], None]] = []
         self._expected = 0
         self._timer: asyncio.TimerHandle | None = None
@@ -82,7 +84,7 @@ class Filling:
             self._making.append(partial(self._make, policy, reading, values, life_ms, cost))
             self._expected += len(values)
         if lease.names:
-            self._load.token_by_lease.update(dict.fromkeys(lease.names, lease.token))
+            self._token_by_lease.update(dict.fromkeys(lease.names, lease.token))
             self.leave_now()
         elif self._expected > MOST_VALUES:
             self.leave_now()
@@ -114,7 +116,7 @@ class Filling:
             if policy.renews_early:
                 self._load.marks_ms[self._mark_prefix + name] = mark_life_ms(int(life_ms * (1 - JITTER)), cost)
             if self._load.size_bytes > MOST_BYTES:
-                self._send()
+                self._fill_another()
 
     def leave_now(self) -> None:
         """Store what waits."""
@@ -124,21 +126,27 @@ class Filling:
         making, self._making, self._expected = self._making, [], 0
         for make in making:
             make()
-        if self._load.entries or self._load.token_by_lease:
-            self._send()
+        if self._load.entries or not self._full:
+            self._fill_another()
+        loads, self._full = self._full, []
+        loads[-1].token_by_lease, self._token_by_lease = self._token_by_lease, {}
+        if loads[-1].entries or loads[-1].token_by_lease:
+            self._later(self._store(loads))
 
-    def _send(self) -> None:
-        load, self._load = self._load, Load()
-        self._later(self._store(load))
+    def _fill_another(self) -> None:
+        self._full.append(self._load)
+        self._load = Load()
 
-    async def _store(self, load: Load) -> None:
-        try:
-            await self._server.script("fill", *load.command())
-        except CacheUnreachable:
-            count("cache_bypasses", "unfilled", len(load.entries))
-        else:
-            for namespace, number in load.numbers.items():
-                count("cache_fills", namespace, number)
+    async def _store(self, loads: Sequence[Load]) -> None:
+        """One after the other: leases are given back by the last."""
+        for load in loads:
+            try:
+                await self._server.script("fill", *load.command())
+            except CacheUnreachable:
+                count("cache_bypasses", "unfilled", len(load.entries))
+            else:
+                for namespace, number in load.numbers.items():
+                    count("cache_fills", namespace, number)
 
 
 def jittered_ms(life_ms: int) -> int:

@@ -11,13 +11,18 @@ from typing import Any
 
 import pytest
 
+from cache import filling
 from cache.filling import mark_life_ms
+from cache.leases import Lease
 from cache.policy import Policy
 from cache.second_level import SecondLevelCache
+from cache.server import SHA
 from db import tags
 from db.connection import ReadConnection
 from db.embedded.lease import CHECKOUT
+from domain.ids import EmployeeId
 from loaders.batch import Batch, Loaders
+from loaders.employees import employee_by_id
 from loaders.unit_of_work import unit_of_work
 from telemetry.counters import counters
 from telemetry.recording import record_sql, recording
@@ -333,3 +338,27 @@ async def test_what_could_not_be_stored_because_it_was_held_is_counted(worker: W
     assert made.bypasses == [("counting", "held", 1)]
     stop.go_on()
     await writing
+
+
+async def test_a_lease_is_given_back_with_the_last_of_what_leaves(
+    worker: Worker, valkey: Valkey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or who waits for it would find nothing, and make it once more."""
+    monkeypatch.setattr(filling, "MOST_BYTES", 0)
+    cache, policy, keys = worker.cache, employee_by_id.policy, [EmployeeId(98), EmployeeId(99)]
+    assert cache.leases is not None
+    reading = await cache.read(policy, keys)
+    lease = await cache.leases.take(Lease("token", tuple(cache.fill_names(reading).values())))
+    first, second = (worker.redis.stop_before(SHA["fill"].encode()) for _ in keys)
+    cache.fill_later(policy, reading, dict.fromkeys(keys), lease)
+    await within(first.reached.wait())
+    first.go_on()
+    await within(second.reached.wait())
+    entries = [cache.entry_name(reading.names[key]) for key in keys]
+    with valkey.client as client:
+        while not client.exists(*entries):
+            await asyncio.sleep(0)
+        assert client.exists(*entries) == 1 and client.exists(*lease.names) == 2
+        second.go_on()
+        await cache.settle()
+        assert client.exists(*entries) == 2 and client.exists(*lease.names) == 0
