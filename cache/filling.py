@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from datetime import timedelta
 from functools import partial
+from itertools import chain
 from typing import Any, Final, TypeVar
 
 from cache.leases import Lease
@@ -46,7 +47,7 @@ class Load:
 
     def command(self) -> tuple[list[str], list[Any]]:
         """Keys and arguments of the script `fill`."""
-        stored = [part for entry in self.entries.values() for part in entry]
+        stored = chain.from_iterable(self.entries.values())
         keys = [*self.entries, *self.marks_ms, *self.token_by_lease]
         numbers = len(self.entries), len(self.marks_ms)
         return keys, [*numbers, *stored, *self.marks_ms.values(), *self.token_by_lease.values()]

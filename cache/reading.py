@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from functools import lru_cache
+from itertools import chain
 from typing import Final, Generic, NamedTuple, TypeVar
 
 import msgspec
@@ -52,8 +53,8 @@ def together(asked: Sequence[Asked]) -> Asked:
     """All of it at once."""
     if len(asked) == 1:
         return asked[0]
-    names, stamps = ([name for one in asked for name in one[part]] for part in (0, 1))
-    return Asked(names, stamps)
+    names, stamps = zip(*asked, strict=True)
+    return Asked(list(chain.from_iterable(names)), list(chain.from_iterable(stamps)))
 
 
 def already(seen: Seen | None, names: Sequence[str]) -> Answer | None:
@@ -98,7 +99,7 @@ class Ticket:
         """The stamps of what depends on these tags; None when it must not be stored."""
         if self.unusable and not self.unusable.isdisjoint(tags):
             return None
-        return [self.stamps[tag] for tag in tags]  # type: ignore[misc]  # none of these is None
+        return list(map(self.stamps.__getitem__, tags))  # type: ignore[arg-type]  # none of these is None
 
 
 class Reading(Generic[K, V]):

@@ -17,6 +17,7 @@ from contextvars import Context
 from datetime import timedelta
 from functools import lru_cache
 from itertools import chain, islice
+from operator import eq
 from types import MappingProxyType
 from typing import Any, Final, TypeVar
 
@@ -175,7 +176,7 @@ class SecondLevelCache:
             return 0
         if values == foundation.values:
             return len(values)
-        return next(n for n, pair in enumerate(zip(values, foundation.values, strict=True)) if pair[0] != pair[1])
+        return list(map(eq, values, foundation.values)).index(False)
 
     async def unchanged(self, fence: bytes, stamps: Mapping[str, bytes]) -> bool:
         """The same of stamps that are asked about once."""

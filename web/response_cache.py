@@ -293,9 +293,8 @@ def _together(kept: KeptAnswer, known: KnownViewer | None) -> dict[str, bytes] |
     """The stamps of an answer and of a viewer; None when they are not of one moment, so that one of them is old."""
     if known is None:
         return kept.stamps
-    if known.fence != kept.fence or any(kept.stamps.get(tag, stamp) != stamp for tag, stamp in known.stamps.items()):
-        return None
-    return kept.stamps | known.stamps
+    stamps = kept.stamps | known.stamps
+    return stamps if known.fence == kept.fence and stamps == known.stamps | kept.stamps else None
 
 
 def _etag(key: AnswerKey, answer: Answer) -> str:
