@@ -41,7 +41,7 @@ async def test_the_first_requests_of_a_hang_wait_once_and_then_nobody_does(new_w
     await worker.drain()
     await worker.name()
     assert worker.cache.server is not None
-    worker.cache.server.breaker = Breaker(count(0, 60).__next__)  # it is always time to try again
+    worker.cache.server.breaker = Breaker(count(0, 1).__next__)  # it is always time to try again
     worker.redis.hang()
     asked = worker.redis.asked
     with recording() as first:

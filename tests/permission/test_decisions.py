@@ -116,6 +116,7 @@ PATHS: Final = {
     "StatResult.totals": IN_GROUPS,
     "StatRow.metrics": IN_GROUPS,
     "StatRow.previous": IN_GROUPS,
+    "Subscription.todayChanged": IN_GROUPS,
     "User.employee": ONE,
     "AssignShiftPayload.employees": CHANGED,
     "CheckPayload.day": CHANGED,

@@ -101,8 +101,11 @@ def test_a_request_is_a_tree(traced: Traced) -> None:
     began, ended = named(cold, "POST /graphql").began_ns, named(cold, "POST /graphql").ended_ns
     assert all(began <= span.began_ns <= span.ended_ns <= ended for span in cold)
     assert not any(span.failed for span in cold)
-    traced.ask(PEOPLE, 0xA2)
-    assert tree(traced.collector.trace(f"{0xA2:032x}")) == {"POST /graphql": [{"query People": ["redis MGET"]}]}
+    for number, command in ((0xA2, "look"), (0xA3, "MGET")):  # the first takes along what making it again would ask for
+        traced.ask(PEOPLE, number)
+        assert tree(traced.collector.trace(f"{number:032x}")) == {
+            "POST /graphql": [{"query People": [f"redis {command}"]}]
+        }
 
 
 def test_spans_say_what_it_was_and_of_which_process(traced: Traced) -> None:
@@ -232,5 +235,6 @@ def test_a_change_that_is_refused_shows_its_rollback(traced: Traced) -> None:
         "sql cache_pending",
         "sql COMMIT",
         "sql position",
+        "redis release",  # of no tags: that the cache has heard of the position
     ]
     assert not named(spans, "sql ROLLBACK").failed
