@@ -21,7 +21,7 @@ from starlette.applications import Starlette
 
 import cache
 from bench.figures import Counts, CountsByState
-from bench.ground import FORGET, PREFIX, BenchFailed, marker
+from bench.ground import FORGET, KEPT, PREFIX, BenchFailed, marker
 from bench.queries import NamedQuery, named_queries
 from cluster.worker import collect_garbage_rarely
 from ops.demo import DEMO_PASSWORD
@@ -107,7 +107,7 @@ class Probe:
         """Both states; the first request of all parses the document and loads the scripts."""
         await _early_in_the_minute()
         await self._counted(query)
-        await self._wire.send("EVAL", FORGET, "1", f"{PREFIX}:f")
+        await self._wire.send("EVAL", FORGET, str(len(KEPT)), *KEPT)
         cold = await self._counted(query)
         return CountsByState(cold, await self._counted(query))
 
