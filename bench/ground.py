@@ -28,7 +28,7 @@ for _, name in ipairs(redis.call('KEYS', '*')) do
 end
 """
 """Forgets entries and stamps but neither the fence, which says that the drain lives, nor the name of the last drain,
-without which the next one begins an epoch: then nothing has to be waited for, and the drain does what it always does."""
+without which the next one begins an epoch: then nothing has to be waited for, and the drain does what it does."""
 KEPT = f"{PREFIX}:f", f"{PREFIX}:d"
 
 OF_THE_BENCH = ("PATH", "HOME", "LANG", "TMPDIR", "PG_BINDIR", "VALKEY_SERVER")
