@@ -6,18 +6,12 @@ import pytest
 from structlog.testing import capture_logs
 
 from cache.breaker import Breaker, BreakerOpen
-
-
-class Time:
-    now_s = 100.0
-
-    def __call__(self) -> float:
-        return self.now_s
+from tests.kit.seconds import Seconds
 
 
 @pytest.fixture
-def time() -> Time:
-    return Time()
+def time() -> Seconds:
+    return Seconds()
 
 
 def fail(breaker: Breaker) -> None:
@@ -25,7 +19,7 @@ def fail(breaker: Breaker) -> None:
         raise OSError
 
 
-def test_it_opens_at_the_first_failure_and_closes_at_the_first_success(time: Time) -> None:
+def test_it_opens_at_the_first_failure_and_closes_at_the_first_success(time: Seconds) -> None:
     breaker = Breaker(time)
     fail(breaker)
     assert breaker.state == "open"
@@ -38,7 +32,7 @@ def test_it_opens_at_the_first_failure_and_closes_at_the_first_success(time: Tim
     assert breaker.state == "closed"
 
 
-def test_one_probe_is_let_through(time: Time) -> None:
+def test_one_probe_is_let_through(time: Seconds) -> None:
     breaker = Breaker(time)
     fail(breaker)
     time.now_s += 0.3
@@ -50,7 +44,7 @@ def test_one_probe_is_let_through(time: Time) -> None:
         pass
 
 
-def test_who_only_reads_leaves_it_to_others_to_try_again(time: Time) -> None:
+def test_who_only_reads_leaves_it_to_others_to_try_again(time: Seconds) -> None:
     breaker = Breaker(time)
     with breaker.attempt(tries_again=False):
         pass
@@ -64,7 +58,7 @@ def test_who_only_reads_leaves_it_to_others_to_try_again(time: Time) -> None:
         pass
 
 
-def test_the_pause_doubles_up_to_one_second(time: Time) -> None:
+def test_the_pause_doubles_up_to_one_second(time: Seconds) -> None:
     breaker, pauses = Breaker(time), []
     for _ in range(4):
         fail(breaker)
@@ -75,7 +69,7 @@ def test_the_pause_doubles_up_to_one_second(time: Time) -> None:
     assert pauses == [pytest.approx(pause, abs=0.06) for pause in (0.3, 0.6, 1.0, 1.0)]
 
 
-def test_what_was_sent_before_it_opened_does_not_make_the_pause_longer(time: Time) -> None:
+def test_what_was_sent_before_it_opened_does_not_make_the_pause_longer(time: Seconds) -> None:
     breaker = Breaker(time)
     with pytest.raises(OSError), breaker.attempt():
         fail(breaker)
@@ -85,7 +79,7 @@ def test_what_was_sent_before_it_opened_does_not_make_the_pause_longer(time: Tim
     assert breaker.state == "half-open"
 
 
-def test_a_late_failure_does_not_let_a_second_probe_through(time: Time) -> None:
+def test_a_late_failure_does_not_let_a_second_probe_through(time: Seconds) -> None:
     breaker = Breaker(time)
     early = breaker.attempt()
     early.__enter__()
@@ -97,7 +91,7 @@ def test_a_late_failure_does_not_let_a_second_probe_through(time: Time) -> None:
             raise AssertionError("a second probe")
 
 
-def test_who_only_reads_tries_again_where_nobody_else_does(time: Time) -> None:
+def test_who_only_reads_tries_again_where_nobody_else_does(time: Seconds) -> None:
     """As in a worker whose drain waits for a database that says nothing."""
     breaker = Breaker(time)
     fail(breaker)
@@ -116,7 +110,7 @@ def test_who_only_reads_tries_again_where_nobody_else_does(time: Time) -> None:
     assert breaker.state == "closed"
 
 
-def test_a_cancelled_attempt_says_nothing(time: Time) -> None:
+def test_a_cancelled_attempt_says_nothing(time: Seconds) -> None:
     breaker = Breaker(time)
     with pytest.raises(asyncio.CancelledError), breaker.attempt():
         raise asyncio.CancelledError
@@ -130,7 +124,7 @@ def test_a_cancelled_attempt_says_nothing(time: Time) -> None:
     assert breaker.state == "closed"
 
 
-def test_an_outage_is_two_lines_however_many_requests_meet_it(time: Time) -> None:
+def test_an_outage_is_two_lines_however_many_requests_meet_it(time: Seconds) -> None:
     breaker = Breaker(time)
     with capture_logs() as lines:
         for _ in range(5):
@@ -150,7 +144,7 @@ def test_an_outage_is_two_lines_however_many_requests_meet_it(time: Time) -> Non
     ]
 
 
-def test_a_redis_that_comes_and_goes_is_reported_every_30_seconds(time: Time) -> None:
+def test_a_redis_that_comes_and_goes_is_reported_every_30_seconds(time: Seconds) -> None:
     breaker = Breaker(time)
     with capture_logs() as lines:
         for _ in range(31):

@@ -38,11 +38,16 @@ def without_fence(valkey: Valkey) -> None:
         client.delete("test:f")
 
 
-async def test_a_suspension_ends_once_nobody_begins_it_any_more(worker: Worker, other: Worker, valkey: Valkey) -> None:
-    await worker.name()
+async def begin_outage(worker: Worker, other: Worker, valkey: Valkey) -> None:
+    """The cache is suspended and its fence gone, and the other worker has no Redis."""
     await suspend_for_long(worker)
     without_fence(valkey)
     await other.redis.refuse()
+
+
+async def test_a_suspension_ends_once_nobody_begins_it_any_more(worker: Worker, other: Worker, valkey: Valkey) -> None:
+    await worker.name()
+    await begin_outage(worker, other, valkey)
     await other.rename("new")
     assert not await worker.drain(), "1 s is not over"
     await worker.psql(QUIET)
@@ -53,9 +58,7 @@ async def test_a_suspension_ends_once_nobody_begins_it_any_more(worker: Worker, 
 async def test_a_suspension_never_ends_before_a_writer_that_counts_on_it(
     worker: Worker, other: Worker, valkey: Valkey
 ) -> None:
-    await suspend_for_long(worker)
-    without_fence(valkey)
-    await other.redis.refuse()
+    await begin_outage(worker, other, valkey)
     covered = other.postgres.stop_before(b"cache_covered")
     writing = asyncio.create_task(other.rename("new"))
     await within(covered.reached.wait())
@@ -75,9 +78,7 @@ async def test_a_suspension_never_lapses_before_a_commit_that_takes_long(
     worker: Worker, other: Worker, valkey: Valkey
 ) -> None:
     """A disk or a synchronous replica may hold a COMMIT up for longer than the 4 s."""
-    await suspend_for_long(worker)
-    without_fence(valkey)
-    await other.redis.refuse()
+    await begin_outage(worker, other, valkey)
     await worker.psql(SLOW_COMMIT)
     await worker.psql(SLOWED)
     async with worker.database.transaction() as disk:
@@ -96,9 +97,7 @@ async def test_a_suspension_never_lapses_before_a_commit_that_takes_long(
 async def test_a_writer_whose_suspension_has_ended_begins_another(
     worker: Worker, other: Worker, valkey: Valkey
 ) -> None:
-    await suspend_for_long(worker)
-    without_fence(valkey)
-    await other.redis.refuse()
+    await begin_outage(worker, other, valkey)
     covered = other.postgres.stop_before(b"cache_covered")
     with recording() as made:
         writing = asyncio.create_task(other.rename("new"))

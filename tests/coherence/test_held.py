@@ -9,25 +9,19 @@ from domain.errors import Unavailable
 from loaders import unit_of_work
 from loaders.held import HeldTags
 from tests.coherence.worker import Worker
+from tests.kit.seconds import Seconds
 from tests.kit.sequencer import within
 
 RENAME = "UPDATE employee SET full_name = 'new' WHERE id = 1"
 
 
-class Time:
-    now_s = 100.0
-
-    def __call__(self) -> float:
-        return self.now_s
+@pytest.fixture
+def time() -> Seconds:
+    return Seconds()
 
 
 @pytest.fixture
-def time() -> Time:
-    return Time()
-
-
-@pytest.fixture
-def held(monkeypatch: pytest.MonkeyPatch, time: Time) -> HeldTags:
+def held(monkeypatch: pytest.MonkeyPatch, time: Seconds) -> HeldTags:
     """Those of this test alone."""
     found = HeldTags(time)
     monkeypatch.setattr(unit_of_work, "held_tags", found)
@@ -45,7 +39,7 @@ async def test_the_tags_of_a_write_are_held_until_its_release(worker: Worker, he
 
 
 async def test_those_of_a_commit_whose_outcome_is_unknown_are_held_until_its_hold_lapses(
-    worker: Worker, held: HeldTags, time: Time
+    worker: Worker, held: HeldTags, time: Seconds
 ) -> None:
     worker.postgres.lose_answer_to(b"COMMIT")
     with pytest.raises(Unavailable):
@@ -62,7 +56,7 @@ async def test_a_writer_that_cannot_hold_holds_nothing(worker: Worker, held: Hel
     assert held.number() == 0
 
 
-def test_what_lapsed_is_forgotten_when_others_hold(held: HeldTags, time: Time) -> None:
+def test_what_lapsed_is_forgotten_when_others_hold(held: HeldTags, time: Seconds) -> None:
     held.begin("1-1", 3)
     time.now_s += 6
     held.begin("1-2", 5)
