@@ -287,7 +287,7 @@ def _rows(servers: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     return [
         ("PostgreSQL", _state(database), epoch),
         ("Redis", _state(redis), keys),
-        ("fence", f"{redis.get('fence_s', 0):g} s left", "0: the cache is off"),
+        ("fence", f"{redis.get('fence_s', 0):g} s left", "at 0 the cache is off"),
         ("outbox", f"{shown(database.get('outbox_rows'))} waiting", "drained every 250 ms"),
     ]
 

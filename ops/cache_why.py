@@ -25,6 +25,7 @@ from web.viewers import viewer_from
 KEPT: Final = "it rests on stamps only; a worker sends it again while they and the viewer's facts are the same"
 REASONS: Final = {
     "mutation": "mutations never are",
+    "subscription": "subscriptions never are: each event is executed",
     "error": "the answer has an error",
     "unstamped": "something was read without a stamp",
     "live": "it is right for its moment only",
@@ -48,8 +49,9 @@ async def explained(settings: Settings, question: Question) -> Mapping[str, Any]
             request, user_id = await asked(database, question)
             execution = Execution(api, settings.limits)
             prepared = prepared_by(execution, request)
-            if prepared.operation.kind.value != "query":
-                return {"kept": False, "why": REASONS["mutation"], "loaders": [], "tags": []} | dict.fromkeys(_FACTS)
+            kind = prepared.operation.kind.value
+            if kind != "query":
+                return {"kept": False, "why": REASONS[kind], "loaders": [], "tags": []} | dict.fromkeys(_FACTS)
             responses = ResponseCache(cache, settings.cache.response_bytes, utc_now)
             return await _explained(database, cache, responses, execution, prepared, user_id)
         finally:

@@ -3,6 +3,7 @@
 import strawberry
 
 from resolvers import dashboard
+from schema.cost import Cost
 from schema.dashboard import DashboardToday
 
 
@@ -14,4 +15,5 @@ class Subscription:
         graphql_type=DashboardToday,
         description="Today at a glance: at once, and again whenever something of it has changed, at most once per "
         "interval.",
+        directives=[Cost(weight=10)],
     )

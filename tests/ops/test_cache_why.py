@@ -61,6 +61,8 @@ async def test_answers_that_are_not_kept_say_why(fresh_service: Service, given: 
     day = f'attendanceDay(employeeId: "{encode_id("Employee", MIA)}", date: "2026-03-16")'
     assert await why(f"{{ {day} {{ explain {{ __typename }} }} }}") == "it is right for its moment only"
     assert await why(MUTATION) == "mutations never are"
+    followed = "subscription { todayChanged { inNow } }"
+    assert await why(followed) == "subscriptions never are: each event is executed"
     assert (await why('{ employee(id: "nonsense") { fullName } }')).startswith("the answer has an error: ")
 
 

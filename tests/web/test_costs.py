@@ -16,6 +16,7 @@ from graphql import (
     value_from_ast_untyped,
 )
 
+from schema.root import api
 from tests.web.sample_schema import schema as strawberry_schema
 from web.costs import OperationCost
 from web.http_settings import LimitSettings
@@ -166,3 +167,8 @@ def test_introspection_fits() -> None:
 )
 def test_directives_of_strawberry(query: str, expected: int) -> None:
     assert cost(query, strawberry_schema._schema) == expected
+
+
+def test_what_is_followed_costs_what_asking_for_it_once_does() -> None:
+    asked, followed = (cost(query, api._schema) for query in ("{today {inNow}}", "subscription {todayChanged {inNow}}"))
+    assert (asked, followed) == (10, 10)
