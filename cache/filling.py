@@ -99,6 +99,8 @@ class Filling:
 
     def add(self, namespace: str, name: str, entry: bytes, life_ms: int) -> None:
         """Store an entry for about so long; called by what `soon` was given."""
+        if self._load.size_bytes > MOST_BYTES:
+            self._fill_another()
         load = self._load
         load.entries[self._entry_prefix + name] = jittered_ms(life_ms), entry
         load.numbers[namespace] += 1
@@ -116,8 +118,6 @@ class Filling:
             self.add(policy.namespace, name, entry, life_ms)
             if policy.renews_early:
                 self._load.marks_ms[self._mark_prefix + name] = mark_life_ms(int(life_ms * (1 - JITTER)), cost)
-            if self._load.size_bytes > MOST_BYTES:
-                self._fill_another()
 
     def leave_now(self) -> None:
         """Store what waits."""
@@ -127,8 +127,7 @@ class Filling:
         making, self._making, self._expected = self._making, [], 0
         for make in making:
             make()
-        if self._load.entries or not self._full:
-            self._fill_another()
+        self._fill_another()
         loads, self._full = self._full, []
         loads[-1].token_by_lease, self._token_by_lease = self._token_by_lease, {}
         if loads[-1].entries or loads[-1].token_by_lease:

@@ -61,6 +61,10 @@ _END: Final = Query(
     text("""
     UPDATE cache_state SET suspended_until = '-infinity' WHERE pg_try_advisory_xact_lock(7392) RETURNING true"""),
 )
+_FORGET: Final = Query(
+    "cache_forget",
+    text("DELETE FROM cache_outbox WHERE (SELECT in_use_until < clock_timestamp() FROM cache_state)"),
+)
 _UNDRAINED: Final = Query(
     "cache_undrained", text("SELECT EXISTS (SELECT FROM cache_outbox WHERE tags && CAST(:tags AS text[]))")
 )
@@ -191,6 +195,15 @@ async def end_suspension(connection: WriteConnection) -> bool:
     Or a writer that comes next would think that no fence had been renewed since the suspension began.
     """
     return bool(await connection.records(_END))
+
+
+async def forget_unused(connection: WriteConnection) -> None:
+    """Empty the outbox where nobody caches, and so nobody drains: who begins to cache uses no entry from before.
+
+    What is forgotten is flushed, as what a drain finds is: the position of the next one is to be above it.
+    """
+    if await connection.execute(_FORGET) and connection.major_version >= FLUSHES_SINCE:
+        await connection.records(_PLACE, found=True)
 
 
 async def undrained(connection: ReadConnection, tags: Sequence[str]) -> bool:

@@ -12,7 +12,7 @@ from typing import Final
 import structlog
 
 from cache.second_level import SecondLevelCache
-from db import upkeep
+from db import coherence, upkeep
 from db.database import Database
 from db.days import derive_days
 from db.upkeep import DueRow
@@ -55,12 +55,19 @@ def _by_dates(rows: Sequence[DueRow]) -> dict[tuple[date, date], list[EmployeeId
     return found
 
 
+async def empty_outbox(database: Database) -> None:
+    """Forget which changes nobody will be told of, since nobody caches, or they would become more and more."""
+    async with database.transaction() as connection:
+        await coherence.forget_unused(connection)
+
+
 async def upkeep_for_ever(database: Database, cache: SecondLevelCache, clock: Callable[[], datetime] = utc_now) -> None:
     """Keep up until cancelled; faults are waited out."""
     while True:
         try:
             while await upkeep_once(database, cache, clock()):
                 pass
+            await empty_outbox(database)
         except Unavailable as error:
             count("upkeep_failures", type(error).__name__)
         except Exception:

@@ -17,6 +17,7 @@ from telemetry.recording import recording
 from web.answers import Answer
 from web.auth import Authenticator
 from web.cache_report import Outcome, is_wanted, may_see, with_report
+from web.consistency import HEADER as CONSISTENCY
 from web.execution import Execution, PreparedOperation
 from web.popular import Popular
 from web.response_cache import KeptAnswer, Miss, ResponseCache
@@ -162,7 +163,9 @@ def _lines(own: tuple[tuple[str, str], ...], etag: str, status: str, age_s: int)
     """The headers of an answer that is kept."""
     control = f"private, max-age={age_s}" if age_s else "private, no-cache"
     told = {"Cache-Control": control, "ETag": etag, "Cache-Status": f"{CACHE_NAME}; {status}"}
-    return header_lines({"Vary": "Accept, Authorization"} | dict(own) | told)
+    # who brings a token back wants nothing that the client itself has kept from before it
+    varies = f"Accept, Authorization, {CONSISTENCY}" if age_s else "Accept, Authorization"
+    return header_lines({"Vary": varies} | dict(own) | told)
 
 
 def _brings_back(headers: "Headers", etag: str) -> bool:

@@ -184,8 +184,7 @@ class Resources:
         """
         facts, loaders, now = account.facts, account.loaders, self._clock()
         found = viewer_with(facts, now)
-        self._responses.know(found.viewer, found.token_epoch, found.valid_until, loaders.dependencies)
-        return found.viewer
+        return self._responses.know(found.viewer, found.token_epoch, found.valid_until, loaders.dependencies)
 
     @asynccontextmanager
     async def lifespan(self, _: Starlette) -> AsyncIterator[None]:

@@ -101,11 +101,11 @@ class Warming:
         known = await viewer_from(loaders, asked.user_id, self._clock())
         if known is None:
             return "gone"
-        self._responses.know(known.viewer, known.token_epoch, known.valid_until, loaders.dependencies)
+        viewer = self._responses.know(known.viewer, known.token_epoch, known.valid_until, loaders.dependencies)
         look = await self._shared.look(prepared, asked.user_id)
         if await self._shared.find(look, asked.user_id):
             return "warmed"
-        context = Context(self._database, self._cache, known.viewer, request_id="warming", clock=self._clock)
+        context = Context(self._database, self._cache, viewer, request_id="warming", clock=self._clock)
         answer = await execution.run(prepared, context, asked.media_type, "warming")
         kept, _ = self._responses.keep(prepared.key, context, answer)
         if kept is not None:

@@ -13,6 +13,7 @@ from cache.server import SHA
 from db.engine import LIVELINESS
 from db.where import statement
 from domain.errors import Unavailable
+from jobs.upkeep import empty_outbox
 from loaders import drain
 from loaders.unit_of_work import unit_of_work
 from telemetry.recording import recording
@@ -224,6 +225,19 @@ async def test_where_nobody_caches_nobody_waits(new_worker: NewWorker) -> None:
         async with unit_of_work(worker.database, SecondLevelCache(None)) as unit:
             await unit.connection.execute(RENAME, name="new", id=1)
     assert made.sql == ["rename", "cache_pending", "position"]
+
+
+async def test_where_nobody_caches_the_outbox_does_not_grow(new_worker: NewWorker) -> None:
+    worker = await new_worker()
+    await worker.rename("one"), await worker.psql("UPDATE employee SET full_name = 'two' WHERE id = 2")
+    assert await worker.psql("SELECT count(*) > 2 FROM cache_outbox") == [(True,)]  # filling wrote as well
+    await empty_outbox(worker.database)
+    assert await worker.psql("SELECT count(*) FROM cache_outbox") == [(0,)]
+    assert await worker.drain() and await worker.name() == "one"
+    await worker.psql("UPDATE employee SET full_name = 'three' WHERE id = 1")
+    await empty_outbox(worker.database)
+    assert await worker.psql("SELECT count(*) FROM cache_outbox") == [(1,)]
+    assert await worker.drain() and await worker.name() == "three"
 
 
 async def test_who_begins_to_cache_waits_for_writers_that_were_told_that_nobody_does(new_worker: NewWorker) -> None:

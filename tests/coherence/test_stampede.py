@@ -7,6 +7,7 @@ import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Sequence
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -362,3 +363,17 @@ async def test_a_lease_is_given_back_with_the_last_of_what_leaves(
         second.go_on()
         await cache.settle()
         assert client.exists(*entries) == 2 and client.exists(*lease.names) == 0
+
+
+async def test_answers_that_are_made_at_once_leave_one_after_the_other(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Forty of 1 MB in one command would keep Redis busy for longer than anybody waits for it."""
+    monkeypatch.setattr(filling, "MOST_BYTES", 0)
+    await worker.name()  # so that Valkey knows the script
+    asked = worker.redis.asked
+    for number in range(3):
+        name = f"answer {number}"
+        worker.cache.soon(partial(worker.cache.store, "answer", name, b"large", timedelta(minutes=1)))
+    await worker.cache.settle()
+    assert worker.redis.asked - asked == 3
