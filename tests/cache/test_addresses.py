@@ -1,7 +1,6 @@
 """Addresses of Redis: what they are read as, and who is believed."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -12,6 +11,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from cache.addresses import LocatedConnection, LocatedTlsConnection, Locator, ways_to
 from cache.place import Node, place_of
 from cache.server import CacheUnreachable, Server
+from tests.kit.loop_time import standing_loop_time
 
 
 def test_sentinels_with_accounts_of_both_kinds() -> None:
@@ -103,11 +103,12 @@ async def test_a_sentinel_that_is_silent_is_not_waited_for() -> None:
 @pytest.mark.parametrize("turns", range(8))
 async def test_a_sentinel_is_not_silent_while_the_own_loop_is_busy(turns: int) -> None:
     async with saying(naming(2222)) as one:
-        asking = asyncio.create_task(locator(one, timeout_s=0.1).locate())
-        for _ in range(turns):
-            await asyncio.sleep(0)
-        time.sleep(0.3)
-        assert await asking == Node("127.0.0.1", 2222)
+        with standing_loop_time() as time:
+            asking = asyncio.create_task(locator(one, timeout_s=0.1).locate())
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            time.forward(0.3)
+            assert await asking == Node("127.0.0.1", 2222)
 
 
 async def test_where_no_sentinel_knows_the_primary_that_is_said() -> None:

@@ -1,7 +1,6 @@
 """A server is given up when it is silent, not when our own event loop was busy."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
 
@@ -10,6 +9,7 @@ import pytest
 from cache.patience import MOST_LATE, STEPS, Patience
 from cache.server import CacheUnreachable, Server
 from tests.coherence.valkey import Valkey, private_valkey
+from tests.kit.loop_time import standing_loop_time
 from tests.kit.sequencer import within
 
 LIMIT = timedelta(milliseconds=100)
@@ -31,30 +31,30 @@ async def server(valkey: Valkey) -> AsyncIterator[Server]:
 
 @pytest.mark.parametrize("turns", range(8))
 async def test_an_answer_that_lay_there_while_the_loop_was_busy_is_taken(server: Server, turns: int) -> None:
-    asking = asyncio.create_task(server.mget(["x"]))
-    for _ in range(turns):
-        await asyncio.sleep(0)
-    time.sleep(0.3)
-    assert (await asking).value == [None]
+    with standing_loop_time() as time:
+        asking = asyncio.create_task(server.mget(["x"]))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        time.forward(0.3)
+        assert (await asking).value == [None]
     assert server.breaker.state == "closed"
 
 
 async def test_a_frozen_server_is_given_up_in_time(server: Server, valkey: Valkey) -> None:
     valkey.freeze()
-    begun = time.monotonic()
-    with pytest.raises(CacheUnreachable):
+    with standing_loop_time(idling_moves_it=True) as time, pytest.raises(CacheUnreachable):
         await server.mget(["x"])
-    assert 0.1 <= time.monotonic() - begun < 1
+    assert time.passed_s == pytest.approx(0.1)
     assert server.breaker.state == "open"
     valkey.freeze(on=False)
 
 
 async def test_a_server_that_never_lets_anybody_in_is_given_up_in_time(valkey: Valkey) -> None:
     valkey.freeze()
-    server, begun = Server(f"unix://{valkey.path}", LIMIT), time.monotonic()
-    with pytest.raises(CacheUnreachable):
+    server = Server(f"unix://{valkey.path}", LIMIT)
+    with standing_loop_time(idling_moves_it=True) as time, pytest.raises(CacheUnreachable):
         await server.mget(["x"])
-    assert 0.1 <= time.monotonic() - begun < 1
+    assert time.passed_s == pytest.approx(0.1)
     await server.close()
     valkey.freeze(on=False)
 
