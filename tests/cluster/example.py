@@ -1,4 +1,4 @@
-"""A trivial application for the tests of the cluster: it answers, sleeps, blocks, fails or talks on a WebSocket."""
+"""A trivial application for the tests of the cluster: it answers, waits, blocks, fails or talks on a WebSocket."""
 
 import asyncio
 import gc
@@ -57,8 +57,13 @@ async def _answer(scope: Any, receive: Any, send: Any) -> None:
     while (await receive()).get("more_body"):
         pass
     query = {name: values[0] for name, values in parse_qs(scope["query_string"].decode()).items()}
+    if "begun" in query:
+        with open(query["begun"], "a") as told:
+            told.write(".")
     if "block_s" in query:
         time.sleep(float(query["block_s"]))
+    while "until" in query and not os.path.exists(query["until"]):
+        await asyncio.sleep(0.01)
     await asyncio.sleep(seconds := float(query.get("sleep_s", 0)))
     operations.add("query Example", seconds)
     count("cache_hits", "example", 3)

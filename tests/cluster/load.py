@@ -4,9 +4,12 @@ import asyncio
 import ssl
 from collections import Counter
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from wsproto import ConnectionType, WSConnection
 from wsproto.events import AcceptConnection, CloseConnection, Event, Ping, Request, TextMessage
+
+from tests.cluster.conftest import until
 
 
 async def ask(
@@ -28,6 +31,14 @@ async def ask_once(port: int, path: str = "/", tls: ssl.SSLContext | None = None
         return status, body
     finally:
         writer.close()
+
+
+async def in_flight(port: int, folder: Path, doing: str, number: int = 1) -> list[asyncio.Task[tuple[int, str]]]:
+    """Requests that the application has begun to answer; its query says what it is `doing`, e.g. sleep_s=1."""
+    begun = folder / "begun"
+    asked = [asyncio.create_task(ask_once(port, f"/?{doing}&begun={begun}")) for _ in range(number)]
+    await until(lambda: begun.exists() and begun.stat().st_size == number, f"{number} requests are being answered")
+    return asked
 
 
 @dataclass

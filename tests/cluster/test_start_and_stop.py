@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.cluster.conftest import ROOT, Start, free_port, until
-from tests.cluster.load import ask_once
+from tests.cluster.load import ask_once, in_flight
 
 RUN = (sys.executable, "-m", "tests.cluster.run_example")
 
@@ -56,11 +56,10 @@ async def test_ctrl_c_while_preparing_stops_at_once(start: Start) -> None:
     assert [line for line in cluster.said() if "has left" not in line] == ["preparing"]
 
 
-async def test_ctrl_c_answers_what_is_in_flight(start: Start) -> None:
+async def test_ctrl_c_answers_what_is_in_flight(start: Start, tmp_path: Path) -> None:
     cluster = await start()
     await cluster.ready(2)
-    slow = asyncio.create_task(ask_once(cluster.port, "/?sleep_s=0.6"))
-    await asyncio.sleep(0.2)  # not for ordering: the request is to be in flight
+    [slow] = await in_flight(cluster.port, tmp_path, "sleep_s=0.6")
     cluster.ctrl_c()
     assert (await slow)[0] == 200
     assert await cluster.ended() == 0
@@ -72,13 +71,21 @@ async def test_closed_terminal_ends_the_service() -> None:
     pid, terminal = pty.fork()
     if pid == 0:
         os.chdir(ROOT)
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)  # under nohup the service would outlive the terminal
         os.execve(RUN[0], [*RUN, str(port)], {**os.environ, "CLUSTER_WORKERS": "1"})
     seen = b""
     while b"serving on port" not in seen:
         seen += await asyncio.to_thread(os.read, terminal, 4096)
     os.close(terminal)
-    _, status = await asyncio.to_thread(os.waitpid, pid, 0)
-    assert os.waitstatus_to_exitcode(status) == 0
+    ended: list[int] = []
+
+    def has_ended() -> bool:
+        found, status = os.waitpid(pid, os.WNOHANG)
+        ended.extend([status] if found else [])
+        return bool(found)
+
+    await until(has_ended, "the service ends")
+    assert os.waitstatus_to_exitcode(ended[0]) == 0
 
 
 async def test_without_a_terminal_sighup_reloads(start: Start) -> None:
@@ -134,7 +141,7 @@ async def test_what_systemd_gives_and_cannot_be_served(descriptor: str, count: s
     assert [line.split(maxsplit=2)[2] for line in errors.decode().splitlines()] == [f"LISTEN_FDS: {said}"]
 
 
-async def test_in_process(start: Start) -> None:
+async def test_in_process(start: Start, tmp_path: Path) -> None:
     service = await start(ENABLE_CLUSTERING="false", EXAMPLE_PREPARE_S=0)
     await service.line(f"serving on port {service.port}")
     assert service.workers() == []
@@ -145,19 +152,17 @@ async def test_in_process(start: Start) -> None:
         "prepared": "yes",
         "imported_early": False,
     }
-    slow = asyncio.create_task(ask_once(service.port, "/?sleep_s=0.6"))
-    await asyncio.sleep(0.2)  # not for ordering: the request is to be in flight
+    [slow] = await in_flight(service.port, tmp_path, "sleep_s=0.6")
     service.signal(signal.SIGTERM)
     assert (await slow)[0] == 200
     assert await service.ended() == 0
     assert service.said() == ["preparing", f"serving on port {service.port}"]
 
 
-async def test_in_process_stops_at_once_when_asked_twice(start: Start) -> None:
-    service = await start(ENABLE_CLUSTERING="false")
+async def test_in_process_stops_at_once_when_asked_twice(start: Start, tmp_path: Path) -> None:
+    service = await start(ENABLE_CLUSTERING="false", DRAIN_TIMEOUT=3600)
     await service.line("serving on port")
-    slow = asyncio.create_task(ask_once(service.port, "/?sleep_s=25"))
-    await asyncio.sleep(0.2)
+    [slow] = await in_flight(service.port, tmp_path, "sleep_s=3600")
     service.ctrl_c()
     await until(lambda: not _accepts(service.port), "the service no longer accepts")
     service.ctrl_c()

@@ -228,7 +228,7 @@ async def test_nothing_outlives_a_killed_supervisor(start: Start) -> None:
     processes = cluster.processes()
     assert len(processes) == 3
     cluster.process.kill()
-    await until(lambda: not any(process.is_running() for process in processes), "all processes are gone", 5)
+    await until(lambda: not any(process.is_running() for process in processes), "all processes are gone")
 
 
 async def test_order_that_nobody_knows_is_no_harm(start: Start) -> None:
@@ -273,5 +273,5 @@ async def test_in_process_has_a_status_port_too(start: Start) -> None:
     assert (answer.status_code, answer.json()["code"]) == (409, "NOT_CLUSTERED")
     [status] = psutil.Process(service.process.pid).children()
     service.process.kill()
-    await until(lambda: not status.is_running(), "the status process does not outlive the service", 5)
+    await until(lambda: not status.is_running(), "the status process does not outlive the service")
     assert not [line for line in service.lines if re.search("Traceback|Error", line)]

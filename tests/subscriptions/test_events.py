@@ -115,7 +115,7 @@ async def test_what_psql_wrote_is_told_once_it_is_drained(fresh_service: Service
     async with following(service, "subscription { todayChanged { byDepartment { keys { label } } } }") as follower:
         async with service.resources.database.transaction() as connection:
             await Rows(connection).run("UPDATE department SET name = 'Making' WHERE id = 2")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             while (found := await follower.strike()) is None:
                 await asyncio.sleep(0.01)
         labels = [row["keys"][0]["label"] for row in found["byDepartment"]]
