@@ -1,11 +1,13 @@
 """Work of this process that several wait for: one begins it, all get its outcome, and it ends when nobody waits."""
 
 import asyncio
-from collections.abc import Coroutine, Hashable, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Hashable, Iterable
 from contextvars import Context
 from typing import Any, Generic, TypeVar
 
 R = TypeVar("R")
+Work = Callable[[], Awaitable[tuple[R, bool]]]
+"""Gives something, and whether others may have it as well."""
 
 
 class Flight(Generic[R]):
@@ -61,3 +63,35 @@ class Flights:
         for name in names:
             if self._by_name.get(name) is flight:
                 del self._by_name[name]
+
+
+class Alike:
+    """Work too small for a task of its own: the first does it within its own request, the others wait for that."""
+
+    def __init__(self) -> None:
+        self._by_name: dict[Hashable, asyncio.Future[Any]] = {}
+
+    async def outcome(self, name: Hashable, work: Work[R], waits: Callable[[], None]) -> tuple[R, bool, bool]:
+        """What comes of it, whether others may have it, and whether it was done here; `waits` is told if not.
+
+        When the one who is at it gives up, or gets what is for itself alone, another one does it.
+        """
+        while (under_way := self._by_name.get(name)) is not None:
+            waits()
+            outcome: tuple[R] | None = await asyncio.shield(under_way)
+            if outcome is not None:
+                return outcome[0], True, False
+        own = self._by_name[name] = asyncio.get_running_loop().create_future()
+        told: tuple[R] | None = None
+        try:
+            found, is_for_all = await work()
+            told = (found,) if is_for_all else None
+        except Exception as error:
+            own.set_exception(error)
+            own.exception()  # nobody may be waiting
+            raise
+        finally:
+            del self._by_name[name]
+            if not own.done():
+                own.set_result(told)
+        return found, is_for_all, True

@@ -24,7 +24,7 @@ from typing import Any, Final, TypeVar
 from cache.breaker import BreakerOpen
 from cache.fence import Fence, is_ours
 from cache.filling import NO_LEASE, Filling
-from cache.flights import Flights
+from cache.flights import Alike, Flights
 from cache.leases import Lease, Leases
 from cache.policy import Policy
 from cache.progress import LastFence, Needed, as_arguments, needed_of
@@ -76,6 +76,8 @@ class SecondLevelCache:
         self._filling = Filling(server, self.later, self.entry_prefix, self._mark) if server else None
         self.flights = Flights()
         """Entries that this process makes for several requests."""
+        self.alike = Alike()
+        """Rows by id that one request asks for, and others as well."""
         self.leases = Leases(server, self._tick, prefix) if server and self._tick else None
 
     # ------------------------------------------------------------------------------------------------------- reading

@@ -189,13 +189,27 @@ class Loaders:
         [first, *others] = missing
         if not others and first.policy.is_dear:
             return {first: await self._load_shared(first, missing[first])}
-        loaded, storable = await self._ask(missing)
+        loaded, storable, is_own = await self._ask_alike(missing)
         if not storable:
             self.dependencies.add(None)
-            return loaded
-        for batch, values in loaded.items():
-            self._cache.fill_later(batch.policy, missing[batch], values)
+        elif is_own:
+            for batch, values in loaded.items():
+                self._cache.fill_later(batch.policy, missing[batch], values)
         return loaded
+
+    async def _ask_alike(self, missing: Mapping[Batch[Any, Any], Reading[Any, Any]]) -> tuple[Found, bool, bool]:
+        """Ask the database, unless a request that saw the same stamps is asking for the same keys."""
+        tickets = [reading.ticket for reading in missing.values()]
+        keys = [(batch, tuple(reading.misses)) for batch, reading in missing.items()]
+        seen = [(of.fence, *of.stamps.items()) for of in tickets if of is not None and not of.unusable]
+        if len(seen) < len(tickets):
+            return *await self._ask(missing), True
+
+        def waits() -> None:
+            for batch, reading in missing.items():
+                count("cache_shared", batch.policy.namespace, len(reading.misses))
+
+        return await self._cache.alike.outcome((*keys, *seen), lambda: self._ask(missing), waits)
 
     async def _load_shared(self, batch: Batch[K, V], reading: Reading[K, V]) -> dict[K, V | None]:
         found = await shared(self._cache, batch.policy, reading, self._loading(batch))

@@ -46,13 +46,14 @@ class Counting:
 
     async def fetch(self, connection: ReadConnection, keys: Sequence[int]) -> dict[int, str]:
         self.asked.append(list(keys))
+        number = len(self.asked)
         record_sql("counting")
         if self.stops:
             await self.order.stop(self.stops.pop(0))
         if self.failures:
             self.failures -= 1
             raise ZeroDivisionError
-        return dict.fromkeys(keys, f"answer {len(self.asked)}")
+        return dict.fromkeys(keys, f"answer {number}")
 
 
 async def until_counted(name: str, number: int) -> None:
@@ -81,10 +82,52 @@ async def test_requests_of_a_worker_share_what_is_under_way(worker: Worker) -> N
     assert await asking(worker, counting.batch, 1, 2) == ["answer 1", "answer 2"] and len(counting.asked) == 2
 
 
-async def test_rows_by_id_are_not_waited_for(worker: Worker) -> None:
+async def test_rows_by_id_are_shared_by_those_who_ask_for_the_same(worker: Worker, other: Worker) -> None:
+    counting, before = Counting("employee"), counters["cache_shared", "counting"]
+    counting.stops = ["fetch"]
+    requests = [asking(worker, counting.batch, 1, 2) for _ in range(50)]
+    await counting.order.until("fetch")
+    assert await asking(worker, counting.batch, 1) == ["answer 2"], "other keys, which nobody has to wait for"
+    requests += [asking(worker, counting.batch, 1, 2)]
+    await until_counted("cache_shared", before + 2 * 50)
+    counting.order.go("fetch")
+    assert await asyncio.gather(*requests) == [["answer 1"] * 2] * 51
+    assert counting.asked == [[1, 2], [1]]
+    await worker.cache.settle()
+
+
+async def test_rows_are_asked_for_again_by_who_has_seen_newer_stamps(worker: Worker, other: Worker) -> None:
     counting = Counting("employee")
-    await asyncio.gather(*(asking(worker, counting.batch, 1) for _ in range(3)))
-    assert counting.asked == [[1]] * 3
+    counting.stops = ["old"]
+    old = asking(worker, counting.batch, 1)
+    await counting.order.until("old")
+    await other.rename("new")
+    assert await asking(worker, counting.batch, 1) == ["answer 2"]
+    counting.order.go("old")
+    assert await old == ["answer 1"]
+    await worker.cache.settle(), await other.cache.settle()
+
+
+async def test_of_rows_that_are_shared_one_who_gives_up_or_fails_takes_nobody_along(worker: Worker) -> None:
+    counting, before = Counting("employee"), counters["cache_shared", "counting"]
+    counting.stops = ["first", "again"]
+    first, second, third = (asking(worker, counting.batch, 1) for _ in range(3))
+    await counting.order.until("first")
+    await until_counted("cache_shared", before + 2)
+    first.cancel()
+    await until_counted("cache_shared", before + 3)  # one of the two does it now, and the other one waits for that
+    counting.order.go("again")
+    assert [await second, await third] == [["answer 2"]] * 2 and counting.asked == [[1]] * 2
+    counting.stops = ["fails"]
+    await worker.cache.settle()
+    counting.failures = 1
+    requests = [asking(worker, counting.batch, 2) for _ in range(3)]
+    await counting.order.until("fails")
+    await until_counted("cache_shared", before + 3 + 2)
+    counting.order.go("fails")
+    found = await asyncio.gather(*requests, return_exceptions=True)
+    assert [type(error) for error in found] == [ZeroDivisionError] * 3
+    assert await asking(worker, counting.batch, 2) == ["answer 4"], "a failure is not remembered"
     await worker.cache.settle()
 
 
@@ -153,7 +196,7 @@ async def test_when_the_one_who_is_at_it_dies_one_of_the_others_takes_over(
     assert counting.asked == [[1], [1]] and not making.done()
     await worker.redis.heal()
     counting.order.go("dies")
-    assert await making == ["answer 2"]
+    assert await making == ["answer 1"]
     await worker.cache.settle()
 
 
@@ -167,7 +210,7 @@ async def test_who_waits_goes_to_the_database_when_redis_is_gone(worker: Worker,
     await other.redis.refuse()
     assert await waiting == ["answer 2"]
     counting.order.go("fetch")
-    assert await making == ["answer 2"]
+    assert await making == ["answer 1"]
     await worker.cache.settle()
 
 
