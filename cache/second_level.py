@@ -130,7 +130,7 @@ class SecondLevelCache:
             last_fence = self._last_fence if latest else None
             return self._nothing(keys, "fenced", needed_of(run_id, newest, last_fence, ticket.held))
         last = LastFence(fence)
-        if latest:
+        if latest and (self._last_fence is None or self._last_fence.value != fence):  # or a suspension is forgotten
             self._last_fence = last
         hits, misses = {}, list(keys)
         if entries.count(None) < len(entries):

@@ -131,6 +131,20 @@ async def test_a_fence_that_was_seen_does_not_hide_the_suspension_after_it(worke
     assert needed is not None and needed.held
 
 
+async def test_a_fence_that_still_stands_does_not_hide_the_suspension_that_a_drain_has_met(worker: Worker) -> None:
+    """Who suspended it commits once it has lapsed, and a primary that dies then is asked no more."""
+    await certain(worker)
+    await worker.psql(
+        "UPDATE cache_state SET (suspended_until, ends_from, suspended_from) = ('infinity', 'infinity', '-infinity')"
+    )
+    assert not await worker.drain()
+    reading = await worker.cache.read(employee_by_id.policy, [FIRST])
+    assert reading.ticket is not None and reading.needed is not None and not reading.needed.held
+    await lapse(worker)
+    needed = (await worker.cache.read(employee_by_id.policy, [FIRST])).needed
+    assert needed is not None and needed.held
+
+
 async def test_a_look_alone_teaches_which_fence_there_was(worker: Worker, other: Worker) -> None:
     """What a worker only foresees must do for its reads without a primary."""
     asked = await asked_for(worker, FIRST)
