@@ -53,6 +53,7 @@ class Database:
         self.url = url
         self.replicas = replicas or Replicas(())
         self._away_until_s = 0.0
+        self._closed = False
         self._size = limits.size
         self._session = {
             "application_name": application,
@@ -141,7 +142,8 @@ class Database:
         return self.in_use * 2 > self._size
 
     async def close(self) -> None:
-        """Close every connection."""
+        """Close every connection; one that is lent out, or will be, when it comes back."""
+        self._closed = True
         await self._engine.dispose()
         await self._aside.dispose()
         await self.replicas.close()
@@ -175,7 +177,11 @@ class Database:
             await connection.invalidate()
             raise translated(error) from error
         finally:
-            await connection.close()
+            try:
+                if self._closed:  # no pool takes it back
+                    await connection.invalidate()
+            finally:
+                await connection.close()
 
     async def _checked_out(self, engine: AsyncEngine) -> AsyncConnection:
         began_s = time.perf_counter() if _is_lent_out(engine) else None

@@ -4,6 +4,7 @@ import asyncio
 import socket
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import asyncpg
 import pytest
@@ -311,6 +312,18 @@ async def test_what_somebody_else_wrote_is_looked_for_between_two_ticks(
     finally:
         draining.cancel()
         await asyncio.wait({draining})
+
+
+async def test_closing_the_database_also_closes_what_is_lent_out_and_lent_later(worker: Worker) -> None:
+    """Each is closed when it comes back: a lookup that nobody waits for any more may end after the service has."""
+    async with worker.database.read() as early, worker.database.aside() as aside:
+        await worker.database.close()
+        lent: list[Any] = [early.session, aside.session]
+        assert [session.is_closed() for session in lent] == [False, False]
+    async with worker.database.read() as late:
+        lent.append(late.session)
+        assert await late.records(statement("alive", "SELECT 1")) == [(1,)]
+    assert [session.is_closed() for session in lent] == [True] * 3
 
 
 async def test_a_database_that_is_gone_without_a_word_is_noticed(worker: Worker) -> None:

@@ -276,6 +276,7 @@ async def test_200_misses_over_four_processes_make_one_statement(
             assert sorted(told) == ["asks the database", *["same: 50"] * 4]
     finally:
         draining.cancel()
+        await asyncio.wait({draining})
         for process in processes:
             if process.returncode is None:
                 process.kill()
