@@ -83,7 +83,7 @@ class CachedExecution:
         if isinstance(found, KeptAnswer):
             self._shadow.consider(found, user_id, prepared, execution, media_type)
             self._note(operation, user_id, prepared, media_type)
-            return self._shown(found, prepared, headers, method, "hit")
+            return self._shown(found, user_id, prepared, headers, method, "hit")
         return Asked(operation, headers, method, prepared, media_type, found, False, execution, user_id, look)
 
     async def answer(self, asked: Asked, make_context: MakeContext, execute: Execute) -> Answer:
@@ -92,12 +92,13 @@ class CachedExecution:
             look = asked.look or await self._shared.look(asked.prepared, asked.user_id)
             context = await make_context(look.seen)
             outcome = await self._outcome(asked, look, context, execute)
-        if outcome.kept is not None and isinstance(context, Context) and context.viewer is not None:
-            self._note(asked.operation, context.viewer.user_id, asked.prepared, asked.media_type)
+        user_id = context.viewer.user_id if isinstance(context, Context) and context.viewer is not None else None
+        if outcome.kept is not None:
+            self._note(asked.operation, user_id, asked.prepared, asked.media_type)
         if made is not None and isinstance(context, Context) and may_see(context):
             return with_report(outcome, context, self._responses.facts(asked.operation), made)
         if outcome.kept is not None:
-            return self._shown(outcome.kept, asked.prepared, asked.headers, asked.method, outcome.status)
+            return self._shown(outcome.kept, user_id, asked.prepared, asked.headers, asked.method, outcome.status)
         status = f"{CACHE_NAME}; {outcome.status}"
         return msgspec.structs.replace(outcome.answer, headers={**outcome.answer.headers, "Cache-Status": status})
 
@@ -107,9 +108,16 @@ class CachedExecution:
             self._popular.note(key, prepared.request, prepared.operation.name, media_type, user_id)
 
     def _shown(
-        self, kept: KeptAnswer, prepared: PreparedOperation, headers: "Headers", method: str, status: str
+        self,
+        kept: KeptAnswer,
+        user_id: int | None,
+        prepared: PreparedOperation,
+        headers: "Headers",
+        method: str,
+        status: str,
     ) -> Answer:
-        own, age_s = tuple(kept.answer.headers.items()), self._responses.age_s(kept, prepared.operation.max_age_s)
+        own, most_s = tuple(kept.answer.headers.items()), prepared.operation.max_age_s
+        age_s = self._responses.age_s(kept, user_id, most_s) if most_s else 0
         lines = _lines(own, kept.etag, status, age_s)
         if method in ("GET", "HEAD") and _brings_back(headers, kept.etag):
             return Answer(304, b"", lines=lines)

@@ -171,11 +171,13 @@ class ResponseCache:
         known = self.known(user_id)
         return _together(kept, known) if known is not None or user_id is None else None
 
-    def age_s(self, kept: KeptAnswer, most_s: int) -> int:
-        """For how long a client may reuse an answer whose fields allow `most_s`: not beyond its own end."""
-        if not most_s or kept.valid_until is None:
+    def age_s(self, kept: KeptAnswer, user_id: int | None, most_s: int) -> int:
+        """For how long a client may reuse an answer whose fields allow `most_s`: not beyond its end, nor a role's."""
+        known = self.known(user_id)
+        ends = [end for end in (kept.valid_until, known.valid_until if known else None) if end is not None]
+        if not ends:
             return most_s
-        return min(most_s, max(0, int((kept.valid_until - self._clock()).total_seconds())))
+        return min(most_s, max(0, int((min(ends) - self._clock()).total_seconds())))
 
     def is_over(self, kept: KeptAnswer, user_id: int | None) -> bool:
         """Whether time alone has changed what this viewer would be answered."""

@@ -1,5 +1,7 @@
 """What is executed every time: mutations, errors, what is right for a moment only, and what was read past the cache."""
 
+from datetime import timedelta
+
 import pytest
 
 from domain.enums import Role
@@ -111,6 +113,15 @@ async def test_fields_may_allow_clients_to_reuse_an_answer_and_the_least_counts(
         again = await service.ask("{ locations { id } }", HR, method="GET", headers={"If-None-Match": etag})
         assert (again.status, again.headers["cache-control"]) == (304, "private, max-age=300")
         assert again.headers["vary"] == "Accept, Authorization, X-Rollcall-Consistency", "a token asks the service"
+
+
+async def test_no_client_may_reuse_an_answer_beyond_the_end_of_a_role(databases: Databases, fresh_url: str) -> None:
+    ages, end = "Query.employees=300", (NOW + timedelta(seconds=30)).isoformat()
+    async with open_service(fresh_url, databases.redis_url, Clock(NOW), max_ages=ages) as service:
+        await service.change("grantRole", ADMIN, userId=await service.user_id(EMPLOYEE), role="HR", expiresAt=end)
+        for _ in range(2):
+            told = (await service.ask("{ employees { totalCount } }", EMPLOYEE)).headers["cache-control"]
+            assert told == "private, max-age=30"
 
 
 async def test_an_etag_belongs_to_a_class_even_where_bodies_are_equal(service: Service) -> None:
