@@ -51,7 +51,7 @@ async def test_requests_add_up_over_workers_dead_ones_included(start: Start) -> 
 
 
 async def reached(cluster: Cluster, requests: int) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while (got := (await stats(cluster))["total"]["requests"]) != requests:
             assert got < requests, f"{got} were counted of {requests}"
             await asyncio.sleep(0.1)
@@ -176,7 +176,7 @@ async def test_events_are_a_history_and_then_figures_every_second(start: Start) 
     cluster = await watched(start, CLUSTER_WORKERS=1)
     reader, writer = await asyncio.open_connection("127.0.0.1", cluster.status_port)
     writer.write(b"GET /events HTTP/1.1\r\nhost: localhost\r\n\r\n")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         head = await reader.readuntil(b"\r\n\r\n")
         assert b"text/event-stream" in head
         assert b"default-src 'none'" in head
@@ -198,7 +198,7 @@ async def test_a_reload_keeps_the_curves(start: Start) -> None:
 
     async def history(beyond: float) -> list[float]:
         """The moments of all points, as soon as there is one after `beyond`."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while True:
                 answer = await cluster.status("/cluster/history")
                 if (moments := [point["at"] for point in answer.json()]) and moments[-1] > beyond:

@@ -153,7 +153,7 @@ async def test_the_fence_moves_while_a_writer_waits_that_could_not_hold(
     await within(hold.reached.wait())
     valkey.restart()
     hold.drop()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while await worker.psql("SELECT suspended_until > clock_timestamp() FROM cache_state") == [(False,)]:
             pass
     with suppress(Unavailable):

@@ -155,7 +155,7 @@ async def _slow(ground: Ground) -> None:
 
 
 async def _slower(ground: Ground) -> None:
-    ground.proxy.delay(timedelta(milliseconds=300))
+    ground.proxy.delay(timedelta(seconds=30))  # however late a busy loop finds that it has waited long enough
 
 
 async def _emptied(ground: Ground) -> None:

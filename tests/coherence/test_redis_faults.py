@@ -245,7 +245,7 @@ async def test_a_writer_that_waited_without_redis_holds_once_that_is_back(worker
     await other.redis.refuse()
     with recording() as made:
         writing = asyncio.create_task(other.rename("new"))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while await worker.psql("SELECT suspended_until > clock_timestamp() FROM cache_state") == [(False,)]:
                 pass
         await other.redis.heal()

@@ -4,7 +4,7 @@ import asyncio
 from collections import defaultdict
 from datetime import timedelta
 
-LIMIT = timedelta(seconds=20)
+LIMIT = timedelta(seconds=40)
 
 
 class Sequencer:

@@ -68,7 +68,7 @@ async def test_the_proxy_stops_before_a_statement_that_was_prepared_long_ago(dat
             assert await connection.fetchval("SELECT 1 + $1::int", 1) == 2
         stop = proxy.stop_before(b"SELECT 1 +")
         asking = asyncio.create_task(connection.fetchval("SELECT 1 + $1::int", 1))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             await stop.reached.wait()
         assert not asking.done()
         stop.go_on()

@@ -109,7 +109,7 @@ async def test_our_own_record_where_the_extension_is_missing(start: Start, datab
     await databases._run(f'CREATE DATABASE "{make_url(url).database}" TEMPLATE template0')
     given = {"DATABASE_URL": url, "CACHE": "off", "STATUS_PORT": cluster.status_port}
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while True:
                 found = answered(await rollcall_beside("db", "slow-query", "report", "--json", **given))
                 if len(found["latest"]) == 2:

@@ -97,7 +97,7 @@ async def test_a_worker_explains_what_was_slow(fresh_rig: Rig, monkeypatch: pyte
     assert settings.explain
     async with statements_recorded(settings, fresh_rig.database):
         await sent(fresh_rig.database, PLANTED, name="mia keller", most=1)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while "planted" not in {plan.statement for plan in await plans(fresh_rig.database)}:
                 await asyncio.sleep(0.02)
 

@@ -103,7 +103,7 @@ async def test_a_planted_slow_statement_is_traced_to_operation_loader_and_plan(
     await running.ask(QUERY)
     html = tmp_path / "report.html"
     asked = ("db", "slow-query", "report", "--most", 500, "--html", html, "--json")
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while True:
             told = await rollcall_beside(*asked, **running.given)
             assert told.exit_code == 0, told.stderr

@@ -81,13 +81,13 @@ async def other(new_worker: NewWorker, worker: Worker) -> Worker:
 
 async def rested(worker: Worker) -> None:
     """Wait until a replica that was behind is asked again."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while any(replica.rests for replica in worker.database.replicas._replicas):
             await asyncio.sleep(0)
 
 
 async def known(worker: Worker) -> None:
     """Drain until the newest position is known for certain: from the second drain on."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while await worker.cache.newest() is None:
             assert await worker.drain()

@@ -80,7 +80,7 @@ async def test_a_commit_that_the_replica_shows_before_the_primary_is_not_told(
         assert reading.needed is not None
         return (await worker.database.replicas.ask(reading.needed.position, worker.database.replicas.wait, fetch))[0]
 
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while await of_replica() != "new":
             pass
     tags = ("employee.id=1", "employee")
@@ -98,7 +98,7 @@ async def test_a_replica_that_dies_fails_no_read_and_is_used_again(pair: Pair, w
     await pair.heal()
     await pair.caught_up()
     asked(pair)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while asked(pair)[1] == 0:
             assert await worker.drain()
             await worker.write("UPDATE employee SET badge_no = gen_random_uuid()::text WHERE id = 7")
@@ -149,7 +149,7 @@ async def replaced(pair: Pair, worker: Worker, valkey: Valkey) -> Worker:
     )
     valkey.restart()
     await worker.reconnect()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while await worker.cache.newest() is None:
             assert not await worker.drain()
     return worker
@@ -224,7 +224,7 @@ async def test_who_met_no_redis_a_moment_ago_looks_again_before_reads_are_refuse
     server = worker.cache.server
     assert server is not None
     await worker.redis.heal()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while server.breaker.state != "half-open":
             await asyncio.sleep(0.01)
     await worker.postgres.refuse()
@@ -406,6 +406,6 @@ async def lsns(worker: Worker) -> tuple[int, int]:
 async def fence_lapsed(worker: Worker) -> None:
     """Wait until the cache is off: nobody drains."""
     assert worker.cache.server is not None
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while (await worker.cache.server.mget([worker.cache.fence_name])).value != [None]:
             await asyncio.sleep(0.05)

@@ -65,7 +65,7 @@ class Socket:
 
     async def hear(self) -> dict[str, Any]:
         """The next message; raises Closed when there is none any more."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             event = await self._event()
         if isinstance(event, CloseConnection):
             self._send(event.response())

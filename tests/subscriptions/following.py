@@ -56,7 +56,7 @@ class Follower:
     async def last(self) -> Event:
         """The event that ends it, after one look."""
         await self.beat.strike(self._live.open - 1)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             await asyncio.wait({self._task})
         return self.heard[-1]
 

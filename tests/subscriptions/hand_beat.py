@@ -30,7 +30,7 @@ class HandBeat(Beat):
 
     async def all_wait(self, number: int = 1) -> None:
         """Until so many subscriptions have nothing else to do."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while len(self._waiting) != number:
                 self._changed.clear()
                 await self._changed.wait()

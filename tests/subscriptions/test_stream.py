@@ -36,7 +36,7 @@ async def test_events_as_they_come(fresh_stage: Stage) -> None:
         assert await stream.event() == ("next", {"data": {"todayChanged": {"inNow": 4}}})
         assert service.live.open == 1
     await stage.beat.all_wait(0)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while service.live.open:
             await asyncio.sleep(0)
 
@@ -84,7 +84,7 @@ async def test_a_stream_can_be_asked_for_by_get(stage: Stage) -> None:
     headers = f"Accept: text/event-stream\r\nAuthorization: Bearer {await stage.service.token(HR)}"
     reader, writer = await asyncio.open_connection("127.0.0.1", stage.port)
     writer.write(f"GET /graphql?{query} HTTP/1.1\r\nHost: localhost\r\n{headers}\r\n\r\n".encode())
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         assert await reader.readuntil(b"}\n\n")
         assert (await reader.readline()).strip() == b""  # the end of the first chunk
     writer.close()
@@ -105,7 +105,7 @@ async def test_a_client_that_takes_nothing_is_given_up(service: Service, monkeyp
         await application(scope, receive, send_or_wait)
 
     headers = {"Accept": "text/event-stream", "Authorization": f"Bearer {await service.token(HR)}"}
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         reply = await Client(stuck).post({"query": IN_NOW}, headers=headers)
     assert (reply.status, reply.body, service.live.open) == (200, b"", 0)
 

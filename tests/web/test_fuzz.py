@@ -107,7 +107,7 @@ async def test_nasty_bodies(body: bytes) -> None:
 )
 async def test_no_http_that_kills_the_server(head: bytes, caplog: pytest.LogCaptureFixture) -> None:
     with capture_logs() as logs:
-        async with served(sample_app(of=schema)) as port, asyncio.timeout(10):
+        async with served(sample_app(of=schema)) as port, asyncio.timeout(30):
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
             writer.write(head)
             answer = await reader.read()

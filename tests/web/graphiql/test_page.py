@@ -203,7 +203,7 @@ async def test_the_policy_stops_what_is_of_another_origin_or_inline(page: Page) 
     )
     assert await page.evaluate("typeof ran") == "undefined"
     violated: set[str] = set()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while violated != {"connect-src", "script-src-elem"}:
             await asyncio.sleep(0.01)
             violated |= set(re.findall(r"'violatedDirective': '([\w-]+)'", "".join(page.take_errors())))
