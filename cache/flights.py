@@ -3,11 +3,14 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Hashable, Iterable
 from contextvars import Context
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 R = TypeVar("R")
 Work = Callable[[], Awaitable[tuple[R, bool]]]
 """Gives something, and whether others may have it as well."""
+
+STORED_AFTER_S: Final = 0.05
+"""What was loaded leaves for Redis within 20 ms: who had asked Redis before it arrived there may still have it."""
 
 
 class Flight(Generic[R]):
@@ -66,7 +69,10 @@ class Flights:
 
 
 class Alike:
-    """Work too small for a task of its own: the first does it within its own request, the others wait for that."""
+    """Work too small for a task of its own: the first does it within its own request, the others wait for that.
+
+    Its name says all that it rests on: what comes of it is right for whoever has just seen that.
+    """
 
     def __init__(self) -> None:
         self._by_name: dict[Hashable, asyncio.Future[Any]] = {}
@@ -91,7 +97,10 @@ class Alike:
             own.exception()  # nobody may be waiting
             raise
         finally:
-            del self._by_name[name]
             if not own.done():
                 own.set_result(told)
+            if told is None:
+                del self._by_name[name]
+            else:
+                asyncio.get_running_loop().call_later(STORED_AFTER_S, self._by_name.pop, name)
         return found, is_for_all, True

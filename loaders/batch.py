@@ -200,7 +200,7 @@ class Loaders:
     async def _ask_alike(self, missing: Mapping[Batch[Any, Any], Reading[Any, Any]]) -> tuple[Found, bool, bool]:
         """Ask the database, unless a request that saw the same stamps is asking for the same keys."""
         tickets = [reading.ticket for reading in missing.values()]
-        keys = [(batch, tuple(reading.misses)) for batch, reading in missing.items()]
+        keys = [(batch, batch.policy.prefix, tuple(reading.misses)) for batch, reading in missing.items()]
         seen = [(of.fence, *of.stamps.items()) for of in tickets if of is not None and not of.unusable]
         if len(seen) < len(tickets):
             return *await self._ask(missing), True

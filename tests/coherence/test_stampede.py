@@ -96,6 +96,13 @@ async def test_rows_by_id_are_shared_by_those_who_ask_for_the_same(worker: Worke
     await worker.cache.settle()
 
 
+async def test_rows_that_are_on_their_way_to_redis_are_not_asked_for_again(worker: Worker) -> None:
+    counting = Counting("employee")
+    found = [await asking(worker, counting.batch, 1) for _ in range(3)]
+    assert (found, counting.asked) == ([["answer 1"]] * 3, [[1]])
+    await worker.cache.settle()
+
+
 async def test_rows_are_asked_for_again_by_who_has_seen_newer_stamps(worker: Worker, other: Worker) -> None:
     counting = Counting("employee")
     counting.stops = ["old"]
