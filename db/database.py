@@ -49,6 +49,7 @@ class Database:
         *,
         application: str = "rollcall",
         replicas: Replicas | None = None,
+        aside_url: str | None = None,
     ) -> None:
         self.url = url
         self.replicas = replicas or Replicas(())
@@ -62,12 +63,12 @@ class Database:
             "idle_in_transaction_session_timeout": "60000",
         }
         self._begin_with = begin_with(url, self._session)
-        self._engine = self._new_engine(limits, limits.size)
-        self._aside = self._new_engine(limits, 1)
+        self._engine = self._new_engine(url, limits, limits.size)
+        self._aside = self._new_engine(aside_url or url, limits, 1)
 
-    def _new_engine(self, limits: PoolLimits, size: int) -> AsyncEngine:
+    def _new_engine(self, url: str, limits: PoolLimits, size: int) -> AsyncEngine:
         engine = new_engine(
-            self.url,
+            url,
             {"timeout": limits.connect.total_seconds()},
             self._session,
             pool_size=size,
@@ -116,7 +117,10 @@ class Database:
 
     @asynccontextmanager
     async def aside(self) -> AsyncIterator[WriteConnection]:
-        """A transaction beside one that is open: from a connection of its own, which writers cannot exhaust."""
+        """A transaction beside one that is open: from a connection of its own, which writers cannot exhaust.
+
+        Through a PgBouncer they can, unless `aside_url` leads past it, or to a pool of its own there.
+        """
         async with self._driver(self._aside) as driver, self._transaction(driver):
             yield WriteConnection(driver)
 

@@ -135,6 +135,9 @@ def of_database(settings: Settings, state: Mapping[str, Any], newest: str | None
     else:
         yield Finding("ok", "migrations", f"at {newest}")
     yield of_connections(settings, state["usable_connections"])
+    if settings.database.pgbouncer and settings.database.aside is None:
+        found = "while Redis is away writers need a second session each, which they may have taken from one another"
+        yield Finding("warning", "PgBouncer", found, "set DATABASE_ASIDE_URL")
 
 
 def of_connections(settings: Settings, usable: int) -> Finding:

@@ -181,6 +181,11 @@ class DatabaseSettings(Part):
     pgbouncer: bool = setting(
         False, "DATABASE_PGBOUNCER", "On: DATABASE_URL leads through a PgBouncer that pools transactions."
     )
+    aside: Annotated[SecretStr | None, POSTGRESQL] = setting(
+        None,
+        "DATABASE_ASIDE_URL",
+        "The primary past that PgBouncer, or by a pool of its own there: for what writers commit beside a transaction.",
+    )
     host: str | None = setting(None, "DB_HOST", "Host of PostgreSQL, when DATABASE_URL is not given.")
     port: int = setting(5432, "DB_PORT", "Port of PostgreSQL, with DB_HOST.", ge=1, le=65535)
     name: str = setting("rollcall", "DB_NAME", "Name of the database, with DB_HOST.")
@@ -198,9 +203,15 @@ class DatabaseSettings(Part):
     def primary_url(self) -> str | None:
         """The address of the primary for SQLAlchemy, None when none was given."""
         url = self.url.get_secret_value() if self.url is not None else self._url_of_host()
-        if url is None or not self.pgbouncer:
-            return url
-        return f"{url}{'&' if '?' in url else '?'}pgbouncer=on"
+        return None if url is None else self._pooled(url)
+
+    @property
+    def aside_url(self) -> str | None:
+        """The address for what is committed beside an open transaction, None when that of the primary is to do."""
+        return None if self.aside is None else self._pooled(self.aside.get_secret_value())
+
+    def _pooled(self, url: str) -> str:
+        return f"{url}{'&' if '?' in url else '?'}pgbouncer=on" if self.pgbouncer else url
 
     @property
     def variable(self) -> str:

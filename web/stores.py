@@ -23,7 +23,8 @@ def open_database(settings: Settings) -> Database:
     limits = PoolLimits(settings.database.pool_size, settings.database.pool_wait, settings.database.statement_timeout)
     hasty = msgspec.structs.replace(limits, connect=REPLICA_CONNECT)
     replicas = [Database(replica, hasty) for replica in settings.database.replica_urls]
-    return Database(url, limits, replicas=Replicas(replicas, settings.database.replica_wait))
+    waiting = Replicas(replicas, settings.database.replica_wait)
+    return Database(url, limits, replicas=waiting, aside_url=settings.database.aside_url)
 
 
 def open_cache(settings: Settings) -> SecondLevelCache:

@@ -113,6 +113,16 @@ def test_database(monkeypatch: pytest.MonkeyPatch, fault: dict[str, Any], expect
     assert not_well(of_database(found, DATABASE | fault, "0003")) == expected
 
 
+def test_writers_behind_a_pgbouncer_need_a_session_beside_theirs(monkeypatch: pytest.MonkeyPatch) -> None:
+    url = "postgresql://rollcall@db/rollcall"
+    through = {"DATABASE_URL": url, "DATABASE_PGBOUNCER": "on"}
+    found = of_database(settings(monkeypatch, **through), DATABASE, "0003")
+    assert not_well(found) == [("warning", "PgBouncer", "set DATABASE_ASIDE_URL")]
+    beside = settings(monkeypatch, **through, DATABASE_ASIDE_URL=f"{url}_aside")
+    assert beside.database.aside_url == "postgresql+asyncpg://rollcall@db/rollcall_aside?pgbouncer=on"
+    assert not_well(of_database(beside, DATABASE, "0003")) == []
+
+
 @pytest.mark.parametrize(
     ("fault", "expected"),
     [

@@ -103,6 +103,22 @@ async def test_readers_writers_and_the_drain_share_three_sessions(bouncer: int, 
     await database.close()
 
 
+async def test_writers_that_have_every_session_can_switch_the_cache_off_beside_them(
+    databases: Databases, bouncer: int, filled: str
+) -> None:
+    """Or all would wait for a session until PostgreSQL ends theirs, for as long as Redis is away."""
+    database = Database(address(bouncer, filled), PoolLimits(size=12), aside_url=databases.url_of(filled))
+    with private_valkey() as valkey:
+        cache = SecondLevelCache(Server(f"unix://{valkey.path}", PATIENT), "test")
+        worker = Worker(database, cache, Proxy(""), Proxy(""))
+        assert await worker.drain()
+        valkey.kill()
+        await asyncio.gather(*(worker.rename("new", employee) for employee in range(1, 9)))
+        assert [await worker.name(employee) for employee in range(1, 9)] == ["new"] * 8
+        await cache.close()
+    await database.close()
+
+
 async def test_migrations_that_start_at_once_wait_for_each_other(databases: Databases, bouncer: int) -> None:
     empty = Database(databases.url_of("rollcall"))
     name = f"test_{os.getpid()}_bouncer"
