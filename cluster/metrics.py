@@ -62,7 +62,8 @@ COUNTERS: Final = {
     "answer_misses": ("viewer", "Queries that were executed, by the first role of their viewer."),
     "subscription_events": (
         "outcome",
-        "Executions for subscriptions: sent, same (nothing new, or a server is away for a moment), failed.",
+        "Executions for subscriptions: sent, same (nothing new, or a server is away for a moment), failed; "
+        "refused: a subscription or WebSocket too many for the worker, or for its user.",
     ),
     "sql_statements": ("statement", "Statements sent to PostgreSQL."),
 }
@@ -74,6 +75,7 @@ GAUGES: Final = {
     "requests_in_flight": "Requests being answered.",
     "connections": "Open client connections.",
     "subscriptions": "Subscriptions that clients follow.",
+    "sockets": "Open WebSockets.",
     "db_pool_in_use": "Connections to PostgreSQL lent out, over all workers.",
     "db_pool_size": "Connections to PostgreSQL that the workers may open.",
     "cache_breakers_open": "Workers that do not ask Redis because it failed a moment ago.",
@@ -138,6 +140,7 @@ class _Collector(Collector):
             "requests_in_flight": sum(worker.get("in_flight", 0) for worker in workers),
             "connections": sum(worker.get("connections", 0) for worker in workers),
             "subscriptions": sum(gauge.get("subscriptions", 0) for gauge in gauges),
+            "sockets": sum(gauge.get("sockets", 0) for gauge in gauges),
             "db_pool_in_use": sum(gauge.get("db_pool_in_use", 0) for gauge in gauges),
             "db_pool_size": sum(gauge.get("db_pool_size", 0) for gauge in gauges),
             "cache_breakers_open": sum(gauge.get("cache_breaker", "off") not in ("closed", "off") for gauge in gauges),

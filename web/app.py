@@ -82,7 +82,9 @@ def _socket(live: Live, settings: Settings) -> GraphQLSocket:
     return GraphQLSocket(
         live,
         origins=settings.http.cors_origins,
+        most=limits.sockets,
         most_operations=limits.socket_operations,
+        idle=limits.socket_idle,
         most_bytes=limits.body_bytes,
     )
 

@@ -17,6 +17,8 @@ from starlette.datastructures import Headers
 from starlette.types import Receive, Scope, Send
 
 from domain.errors import Unauthenticated, Unavailable
+from telemetry.counters import count
+from telemetry.gauges import gauge
 from telemetry.requests import current_request
 from web.answers import Answer
 from web.graphql_request import from_message
@@ -45,14 +47,20 @@ class GraphQLSocket:
         live: Live,
         *,
         origins: Collection[str],
+        most: int,
         most_operations: int,
         most_bytes: int,
+        idle: timedelta,
         initialised_within: timedelta = INITIALISED_WITHIN,
     ) -> None:
         self.live = live
+        self.open = 0
         self.most_operations = most_operations
         self.most_bytes = most_bytes
+        self.idle = idle
         self.initialised_within = initialised_within
+        self._most = most
+        gauge("sockets", lambda: self.open)
         self._origins = origins
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -63,6 +71,18 @@ class GraphQLSocket:
             detail = f"Origin: {origin[:100]!r} may not open WebSockets here; CORS_ORIGINS lists other pages that may"
             await problem(403, "FORBIDDEN", detail)(scope, receive, send)
             return
+        if self.open >= self._most:
+            count("subscription_events", "refused")
+            detail = f"WebSockets: this worker has {self._most:,}, as many as it takes; try again later"
+            await problem(503, "SERVICE_UNAVAILABLE", detail, {"Retry-After": "5"})(scope, receive, send)
+            return
+        self.open += 1
+        try:
+            await self._talk(scope, receive, send)
+        finally:
+            self.open -= 1
+
+    async def _talk(self, scope: Scope, receive: Receive, send: Send) -> None:
         await receive()
         if PROTOCOL not in scope["subprotocols"]:
             await send({"type": "websocket.accept"})
@@ -86,6 +106,7 @@ class _Talk:
         self._running: set[asyncio.Task[None]] = set()
         """Of the operations also those that are over and have yet to say so: their ids may be used again."""
         self._number = 0
+        self._idle = self._after_idling()
         self._closing: asyncio.Future[Closing] = asyncio.get_running_loop().create_future()
 
     async def run(self) -> None:
@@ -104,6 +125,7 @@ class _Talk:
             for task in tasks:
                 task.cancel()
             await asyncio.wait(tasks)
+            self._idle.cancel()  # last: each operation that ends begins it anew
         closing = self._closing.result() if self._closing.done() else None
         if closing is not None:
             with suppress(Closing):
@@ -120,6 +142,14 @@ class _Talk:
     def _check_initialised(self) -> None:
         if self._headers is None:
             self._close(Closing(4408, "Connection initialisation timeout"))
+
+    def _after_idling(self) -> asyncio.TimerHandle:
+        idle_s = self._socket.idle.total_seconds()
+        return asyncio.get_running_loop().call_later(idle_s, self._check_idle, idle_s)
+
+    def _check_idle(self, idle_s: float) -> None:
+        if not self._running:
+            self._close(Closing(1000, f"nothing ran here for {idle_s:g} s"))
 
     async def _listen(self) -> None:
         try:
@@ -185,9 +215,14 @@ class _Talk:
         self._number += 1
         task = self._operations[message.id] = asyncio.create_task(self._operate(message, self._headers))
         self._running.add(task)
-        task.add_done_callback(self._running.discard)
+        task.add_done_callback(self._ended)
         while len(self._running) > self._socket.most_operations + 1:  # the client takes what it was refused with first
             await asyncio.wait(self._running, return_when=asyncio.FIRST_COMPLETED)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._running.discard(task)
+        self._idle.cancel()
+        self._idle = self._after_idling()
 
     async def _operate(self, message: Message, headers: Headers) -> None:
         request_id = f"{self._request_id}-{self._number}"

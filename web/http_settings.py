@@ -108,6 +108,18 @@ class LimitSettings(Part):
     subscriptions: int = setting(
         1_000, "LIMIT_SUBSCRIPTIONS", "Most subscriptions that a worker serves at once; further ones get 503.", ge=0
     )
+    user_subscriptions: int = setting(
+        100,
+        "LIMIT_USER_SUBSCRIPTIONS",
+        "Most subscriptions of one user at once at a worker; further ones get 429.",
+        ge=1,
+    )
+    sockets: int = setting(
+        2_000, "LIMIT_SOCKETS", "Most WebSockets that a worker keeps open at once; further ones get 503.", ge=0
+    )
+    socket_idle: Annotated[timedelta, Duration("s", 1, 86_400)] = setting(
+        timedelta(minutes=5), "SOCKET_IDLE_TIMEOUT", "A WebSocket on which nothing runs for so long is closed."
+    )
     socket_operations: int = setting(20, "LIMIT_SOCKET_OPERATIONS", "Most operations at once of one WebSocket.", ge=1)
     document_cache_bytes: int = setting(
         16_000_000,

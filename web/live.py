@@ -7,6 +7,7 @@ docs/explain/subscriptions.md says why no event is ever older than what was ackn
 
 import asyncio
 import hashlib
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
@@ -20,6 +21,7 @@ from cache.reading import Foundation
 from cache.second_level import SecondLevelCache
 from domain.consistency import Mark
 from domain.errors import Unauthenticated, Unavailable
+from domain.ids import UserId
 from resolvers.context import Context
 from schema.scalars import shown_instant
 from telemetry.clock import utc_now
@@ -34,6 +36,7 @@ from web.execution import Execution, PreparedOperation, RequestFacts
 from web.measured import operation_label
 from web.negotiation import GRAPHQL_RESPONSE
 from web.refusals import refused, too_late
+from web.request_errors import RequestError
 from web.viewers import ViewerBasis
 
 if TYPE_CHECKING:
@@ -91,7 +94,7 @@ class _Made(msgspec.Struct, frozen=True):
 
 
 class Live:
-    """The subscriptions of one worker, `most` of them at once."""
+    """The subscriptions of one worker, `most` of them at once, `most_of_user` of one user's."""
 
     def __init__(
         self,
@@ -100,6 +103,7 @@ class Live:
         *,
         timeout: timedelta,
         most: int,
+        most_of_user: int,
         knows: Knows | None = None,
         clock: Callable[[], datetime] = utc_now,
         beat: Beat | None = None,
@@ -111,6 +115,8 @@ class Live:
         self._contexts = contexts
         self._timeout_s = timeout.total_seconds()
         self._most = most
+        self._most_of_user = most_of_user
+        self._of_user: Counter[UserId] = Counter()
         self._knows = knows
         self._executing = asyncio.Semaphore(MOST_AT_ONCE)
         self._equal = EqualAnswers()
@@ -118,29 +124,46 @@ class Live:
     def follow(self, wanted: Wanted) -> "Subscription":
         """One more subscription, to be closed; raises Unavailable when there are as many as a worker takes."""
         if self.open >= self._most:
+            count("subscription_events", "refused")
             raise Unavailable(f"subscriptions: this worker has {self._most:,}, as many as it takes; try again later", 5)
         self.open += 1
         return Subscription(self, wanted)
+
+    def count_for(self, user: UserId) -> None:
+        """One more of a user; raises RequestError when there are as many as one may have."""
+        if self._of_user[user] >= self._most_of_user:
+            count("subscription_events", "refused")
+            message = f"subscriptions: at most {self._most_of_user:,} of one user at once allowed; end one first"
+            raise RequestError("TOO_MANY_SUBSCRIPTIONS", message, 429)
+        self._of_user[user] += 1
+
+    def leave(self, user: UserId | None) -> None:
+        """One fewer, of a user where it was counted for one."""
+        self.open -= 1
+        if user is not None:
+            self._of_user[user] -= 1
+            if not self._of_user[user]:
+                del self._of_user[user]
 
     async def admit(self, headers: "Headers", request_id: str) -> None:
         """Look whether a token is good; raises Unauthenticated."""
         await self._contexts(RequestFacts(headers, request_id, "", 0.0, None, OperationType.SUBSCRIPTION))
 
-    async def made(self, wanted: Wanted) -> _Made:
+    async def made(self, wanted: Wanted, subscription: "Subscription") -> _Made:
         """Execute an operation once; what goes wrong becomes the event."""
         operation = wanted.prepared.operation
         current_operation.set(operation_label(operation.kind.value, (operation.name or "")[:80] or None))
         async with self._executing:
             try:
                 async with asyncio.timeout(self._timeout_s) as limit:
-                    return await self._executed(wanted)
+                    return await self._executed(wanted, subscription)
             except Exception as error:
                 late = isinstance(error, TimeoutError) and limit.expired()
                 why = too_late(self._timeout_s) if late else error
                 answer = refused(why, GRAPHQL_RESPONSE, wanted.request_id)
                 return _Made(Event(answer, failed=True, denied=_denied(error)))
 
-    async def _executed(self, wanted: Wanted) -> _Made:
+    async def _executed(self, wanted: Wanted, subscription: "Subscription") -> _Made:
         operation = wanted.prepared.operation
         mark = mark_in(wanted.headers, wanted.prepared.request)
         facts = RequestFacts(
@@ -156,6 +179,8 @@ class Live:
         if not isinstance(context, Context):
             answer = await self.execution.run(wanted.prepared, context, GRAPHQL_RESPONSE, wanted.request_id)
             return _Made(_event(answer), _fingerprint(answer, None))
+        if context.viewer is not None:
+            subscription.belongs_to(context.viewer.user_id)
         return await self._equal_to(wanted, context, basis) or await self._anew(wanted, context, basis)
 
     async def _equal_to(self, wanted: Wanted, context: Context, basis: ViewerBasis) -> _Made | None:
@@ -185,17 +210,24 @@ class Subscription:
         self._interval = USUAL_INTERVAL
         self._told: bytes | None = None
         self._well_at_s = 0.0
+        self._user: UserId | None = None
+
+    def belongs_to(self, user: UserId) -> None:
+        """Called with every event, before it is made; a query is over too soon to count."""
+        if self._user is None and self._wanted.prepared.operation.kind is OperationType.SUBSCRIPTION:
+            self._live.count_for(user)
+            self._user = user
 
     def close(self) -> None:
         """Make room for another one; called once."""
-        self._live.open -= 1
+        self._live.leave(self._user)
 
     async def next(self) -> Event:
         """Wait for what has to be sent next; after the last there is nothing to wait for."""
         while True:
             if self._basis is not None:
                 await self._until_fallen(self._basis)
-            made = await self._live.made(self._wanted)
+            made = await self._live.made(self._wanted, self)
             self._basis = made.basis
             self._interval = made.interval or self._interval
             if (event := self._news(made)) is not None:

@@ -83,6 +83,7 @@ class Resources:
         self._admits_known = from_this_machine if settings.server.loopback else from_nowhere
         self._request_timeout = settings.http.request_timeout
         self._most_subscriptions = settings.limits.subscriptions
+        self._most_of_user = settings.limits.user_subscriptions
         self._queries = settings.queries
         self._traced = wanted()
         self._show(settings)
@@ -108,6 +109,7 @@ class Resources:
             self.event_context,
             timeout=self._request_timeout,
             most=self._most_subscriptions,
+            most_of_user=self._most_of_user,
             knows=self.cached_execution.knows,
             clock=self._clock,
         )

@@ -8,9 +8,10 @@ import orjson
 import pytest
 from starlette.types import Message, Receive, Scope, Send
 
+from telemetry.counters import counters
 from tests.kit.sequencer import within
 from tests.kit.small_company import HR, MANAGER
-from tests.subscriptions.clients import PROTOCOL, Closed, Refused, connected
+from tests.subscriptions.clients import PROTOCOL, Closed, Refused, connected, streaming
 from tests.subscriptions.conftest import Stage
 from tests.web.serving import served
 from web import graphql_socket
@@ -190,6 +191,75 @@ async def test_as_many_operations_as_the_limits_say(stage: Stage) -> None:
     async with asyncio.timeout(30):
         await stage.beat.all_wait(0)
     assert stage.service.live.open == 0
+
+
+async def test_one_user_takes_no_place_of_others(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    live, before = stage.service.live, counters["subscription_events", "refused"]
+    monkeypatch.setattr(live, "_most_of_user", 2)
+    async with connected(stage.port) as socket, connected(stage.port) as other:
+        await socket.sign_in(await stage.service.token(HR))
+        await other.sign_in(await stage.service.token(MANAGER))
+        for number in range(2):
+            socket.subscribe(IN_NOW, str(number))
+            await socket.next(str(number))
+        socket.subscribe(IN_NOW, "third")
+        told = ("TOO_MANY_SUBSCRIPTIONS", "subscriptions: at most 2 of one user at once allowed; end one first")
+        assert await socket.error("third") == told
+        socket.subscribe("{ __typename }", "query")
+        assert await socket.next("query") == {"__typename": "Query"}
+        assert (await socket.hear())["type"] == "complete"
+        async with streaming(stage.port, IN_NOW, await stage.service.token(HR)) as stream:
+            assert stream.status == 429
+            [error] = (await stream.body())["errors"]
+            assert (error["extensions"]["code"], error["message"]) == told
+        other.subscribe(IN_NOW)
+        await other.next()
+        await stage.beat.all_wait(3)
+        socket.say(type="complete", id="0")
+        await stage.beat.all_wait(2)
+        socket.subscribe(IN_NOW, "third")
+        await socket.next("third")
+        await stage.beat.all_wait(3)
+    await stage.beat.all_wait(0)
+    async with asyncio.timeout(10):
+        while live.open:
+            await asyncio.sleep(0)
+    assert live._of_user == {}
+    assert counters["subscription_events", "refused"] - before == 2
+
+
+async def test_as_many_sockets_as_a_worker_takes(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    application: graphql_socket.GraphQLSocket = stage.service.app._socket  # type: ignore[attr-defined]
+    monkeypatch.setattr(application, "_most", 1)
+    async with connected(stage.port) as socket:
+        await socket.sign_in(None)
+        assert application.open == 1
+        with pytest.raises(Refused, match="503"):
+            async with connected(stage.port):
+                pass
+    async with asyncio.timeout(10):
+        while application.open:
+            await asyncio.sleep(0)
+    async with connected(stage.port) as socket:
+        await socket.sign_in(None)
+
+
+async def test_a_socket_on_which_nothing_runs_is_closed(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    application: graphql_socket.GraphQLSocket = stage.service.app._socket  # type: ignore[attr-defined]
+    token = await stage.service.token(HR)
+    monkeypatch.setattr(application, "idle", timedelta(seconds=1))
+    async with connected(stage.port) as busy, connected(stage.port) as idle:
+        await busy.sign_in(token)
+        busy.subscribe(IN_NOW)
+        await busy.next()
+        with pytest.raises(Closed, match="1000 nothing ran here for 1 s"):
+            await idle.hear()
+        busy.say(type="ping")
+        assert await busy.hear() == {"type": "pong"}
+        monkeypatch.setattr(application, "idle", timedelta(milliseconds=50))
+        busy.say(type="complete", id="1")
+        with pytest.raises(Closed, match="1000"):
+            await busy.hear()
 
 
 async def test_who_takes_no_answers_is_not_listened_to(stage: Stage) -> None:
