@@ -116,6 +116,13 @@ async def test_a_write_to_a_partition_by_its_own_name_is_noticed(worker: Worker)
     assert await worker.write("TRUNCATE attendance_day_203105") == ["attendance_day"]
 
 
+async def test_triggers_fire_in_sessions_that_replicate_as_well(worker: Worker) -> None:
+    """`session_replication_role = replica`, as some restores and imports set it, fires only what is to fire always."""
+    await worker.psql("SELECT make_partitions(DATE '2031-05-01', DATE '2031-05-01')")
+    found = await worker.psql("SELECT tgenabled, count(*) > 100 FROM pg_trigger WHERE tgname LIKE 'cache_%' GROUP BY 1")
+    assert found == [(b"A", True)]
+
+
 async def test_truncate_and_more_than_500_tags_touch_the_whole_table(worker: Worker, other: Worker) -> None:
     columns = "employee_no, full_name, department_id, location_id, hired_on"
     assert await worker.name(300) is None and await worker.from_cache(300)
