@@ -136,7 +136,7 @@ async def test_migrations_that_start_at_once_wait_for_each_other(databases: Data
 
 
 async def test_limits_hold_for_every_transaction(bouncer: int, filled: str) -> None:
-    database = Database(address(bouncer, filled), PoolLimits(statement=timedelta(milliseconds=100)))
+    database = Database(address(bouncer, filled), PoolLimits(statement=timedelta(milliseconds=500)))
     async with database.transaction() as connection:
         assert await connection.records(statement("show", "SHOW idle_in_transaction_session_timeout")) == [("1min",)]
     with pytest.raises(Unavailable, match="took too long"):

@@ -332,7 +332,6 @@ async def test_elsewhere_there_are_no_sockets(stage: Stage) -> None:
 
 
 async def test_a_client_that_takes_nothing_is_given_up(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(graphql_socket, "SLOWEST", timedelta(milliseconds=50))
     application, never = stage.service.app, asyncio.Event()
 
     async def stuck(scope: Scope, receive: Receive, send: Send) -> None:
@@ -345,6 +344,7 @@ async def test_a_client_that_takes_nothing_is_given_up(stage: Stage, monkeypatch
 
     async with served(stuck) as port, connected(port) as socket:  # type: ignore[arg-type]
         await socket.sign_in(await stage.service.token(HR))
+        monkeypatch.setattr(graphql_socket, "SLOWEST", timedelta(milliseconds=1))  # nothing but `next` is sent now
         socket.subscribe(IN_NOW)
         with pytest.raises(Closed, match="1011 the client takes nothing: TimeoutError"):
             await socket.hear()

@@ -308,6 +308,8 @@ async def test_a_laptop_shows_all_of_it_beside_each_other(page: Page) -> None:
 
 async def test_a_small_window_shows_all_of_it_below_each_other(page: Page) -> None:
     await page.resize(390, 844)
+    # the editors follow a moment later
+    await page.until("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
     explorer, query, response, csv = await boxes(
         page, ".graphiql-plugin", ".graphiql-query-editor", ".graphiql-response", ".download"
     )
@@ -315,4 +317,3 @@ async def test_a_small_window_shows_all_of_it_below_each_other(page: Page) -> No
     assert query["bottom"] <= response["top"]
     assert response["bottom"] <= csv["bottom"]
     assert min(explorer["width"], query["width"], response["width"]) > 250
-    assert await page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
