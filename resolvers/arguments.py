@@ -23,6 +23,9 @@ MOST_ROWS: Final = 500
 DEFAULT_ROWS: Final = 50
 MOST_DAYS: Final = 800
 MOST_IDS: Final = 1_000
+LONGEST_SEARCH: Final = 100
+LONGEST_CURSOR: Final = 10_000
+"""A lookup is remembered by its key: keys that clients choose have to be short."""
 EARLIEST: Final = date(2000, 1, 1)
 LATEST: Final = date(2100, 12, 31)
 
@@ -59,6 +62,14 @@ def ids_of(texts: Sequence[str] | None, type_name: str, where: str, made: Callab
         raise refused(where, f"needed at most {MOST_IDS} ids, got {len(texts)}")
     found = [id_of(text, type_name, f"{where}[{index}]", made) for index, text in enumerate(texts)]
     return tuple(dict.fromkeys(found))
+
+
+def sought(text: str | None, where: str) -> str | None:
+    """A text to look for, without the blanks around it; None without one."""
+    found = (given(text) or "").strip()
+    if len(found) > LONGEST_SEARCH:
+        raise refused(where, f"needed at most {LONGEST_SEARCH} characters, got {len(found)}")
+    return found or None
 
 
 def dates_of(range_: DateRange, where: str, most_days: int = MOST_DAYS) -> Dates:
@@ -122,6 +133,8 @@ def cursor_text(order: object, cursor: Cursor) -> str:
 
 def _read_cursor(text: str, order: object, width: int, where: str) -> Cursor:
     try:
+        if len(text) > LONGEST_CURSOR:
+            raise ValueError
         raw = urlsafe_b64decode(text.encode("ascii") + b"=" * (-len(text) % 4))
         mark, *values = msgspec.json.decode(raw, type=list[str])
     except (UnicodeError, binascii.Error, ValueError, msgspec.MsgspecError):

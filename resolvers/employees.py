@@ -24,7 +24,7 @@ from loaders.locations import location_by_id
 from loaders.punches import date_of_punch, punches_of_employee
 from loaders.punches import schedule as schedule_batch
 from loaders.shifts import shift_by_id
-from resolvers.arguments import given, id_of, period_of, window_of
+from resolvers.arguments import given, id_of, period_of, sought, window_of
 from resolvers.below import employees_below
 from resolvers.connections import Connection, connection
 from resolvers.context import Info, shown
@@ -56,8 +56,7 @@ async def employee(info: Info, id: MaybeId = UNSET, employee_no: EmployeeNo = UN
         raise BadUserInput("employee: needed exactly one of id and employeeNo")
     if id_ is not None:
         return await context.employee(id_of(id_, "Employee", "id", EmployeeId))
-    assert number is not None
-    row = await context.load(employee_by_no, number.strip().lower())
+    row = await context.load(employee_by_no, (sought(number, "employeeNo") or "").lower())
     return row if row is not None and viewer.identified.covers(row) else None
 
 

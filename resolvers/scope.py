@@ -14,11 +14,9 @@ from domain.ids import DepartmentId, EmployeeId, LocationId, ShiftId
 from domain.periods import Dates
 from domain.permission import Reach, Viewer
 from loaders.departments import ALL, department_tree
-from resolvers.arguments import dates_of, given, id_of, ids_of, period_of
+from resolvers.arguments import dates_of, given, id_of, ids_of, period_of, sought
 from resolvers.context import Context
 from resolvers.inputs import AttendanceFilter, EmployeeFilter, OrgScope
-
-LONGEST_SEARCH = 100
 
 
 class Scope(msgspec.Struct, frozen=True):
@@ -120,9 +118,7 @@ async def employee_filter(
     scope = await scope_of(context, filter_.scope, f"{where}.scope")
     hired_in, active_on = given(filter_.hired_in), given(filter_.active_on)
     hired = None if hired_in is None else dates_of(hired_in, f"{where}.hiredIn", 400 * 366)
-    search = (given(filter_.search) or "").strip() or None
-    if search and len(search) > LONGEST_SEARCH:
-        raise BadUserInput(f"{where}.search: needed at most {LONGEST_SEARCH} characters, got {len(search)}")
+    search = sought(filter_.search, f"{where}.search")
     return EmployeeRows(
         reach=reach_of(viewer, by_name or search is not None or scope.picks_people),
         search=search,

@@ -32,6 +32,7 @@ from resolvers.scope import day_filter
 from resolvers.small_groups import days_in_groups, is_named
 
 MOST_DIMENSIONS: Final = 4
+MOST_BOUNDS: Final = 16
 MOST_GROUPS: Final = 5_000
 UNSET = strawberry.UNSET
 
@@ -187,6 +188,8 @@ def _key(
         raise BadUserInput(f"groupBy: needed at most {MOST_DIMENSIONS} dimensions, each once, got {got}")
     if limit is None or not 1 <= limit <= MOST_GROUPS:
         raise BadUserInput(f"limit: needed a whole number from 1 to {MOST_GROUPS}, got {limit}")
+    if len(having or ()) > MOST_BOUNDS:
+        raise BadUserInput(f"having: needed at most {MOST_BOUNDS} bounds, got {len(having or ())}")
     bounds = tuple(Bound(bound.metric.value, given(bound.gte), given(bound.lte)) for bound in having or ())
     return StatKey(
         days,

@@ -9,7 +9,7 @@ from domain.ids import UserId
 from loaders.departments import department_by_id
 from loaders.locations import location_by_id
 from loaders.users import grants_by_user, user_by_id, users_listed
-from resolvers.arguments import given, size_of
+from resolvers.arguments import given, size_of, sought
 from resolvers.context import Context, Info
 from resolvers.described import First, RoleOnly, UserSearch
 
@@ -26,7 +26,7 @@ async def users(
     viewer = info.context.require_viewer()
     if not (viewer.administers or viewer.audits):
         raise Forbidden("users: needed the role ADMIN or AUDITOR")
-    key = UserListKey((given(search) or "").strip() or None, given(role), size_of(first))
+    key = UserListKey(sought(search, "search"), given(role), size_of(first))
     return list(await info.context.must(users_listed, key))
 
 

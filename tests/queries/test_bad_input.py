@@ -7,6 +7,7 @@ import msgspec
 import pytest
 
 from domain.ids import encode_id
+from resolvers.arguments import cursor_text
 from tests.kit.rig import Rig
 from tests.kit.small_company import HR, MANAGER
 
@@ -16,6 +17,9 @@ DAYS = """query($filter: AttendanceFilter!, $orderBy: [AttendanceOrder!], $first
     edges { cursor } } }"""
 PEOPLE = """query($filter: EmployeeFilter, $orderBy: [EmployeeOrder!], $first: Int, $after: String, $last: Int) {
   employees(filter: $filter, orderBy: $orderBy, first: $first, after: $after, last: $last) { edges { cursor } } }"""
+
+BY_NO = "query($no: String) { employee(employeeNo: $no) { id } }"
+LONG_CURSOR = cursor_text((("NAME", False),), ("x" * 8_000, "1"))
 
 
 def days(first: str, last: str, **more: Any) -> dict[str, Any]:
@@ -52,6 +56,8 @@ MARCH = days("2026-03-01", "2026-03-17")
             {"filter": {"search": "a\0b"}},
             "a value of the request does not fit: a number is too large, a text holds",
         ),
+        (PEOPLE, {"after": LONG_CURSOR}, "after: needed a cursor that this list returned in the same order"),
+        (BY_NO, {"no": "x" * 101}, "employeeNo: needed at most 100 characters, got 101"),
         (PEOPLE, {"filter": {"search": "x" * 101}}, "filter.search: needed at most 100 characters, got 101"),
         (
             PEOPLE,

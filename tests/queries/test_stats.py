@@ -243,6 +243,7 @@ async def test_small_groups_are_kept_from_analysts(rig: Rig) -> None:
             {"groupBy": ["DATE", "WEEK", "MONTH", "SHIFT", "STATUS"]},
             "groupBy: needed at most 4 dimensions, each once, got DATE, WEEK, MONTH, SHIFT, STATUS",
         ),
+        ({"having": [{"metric": "LATE_COUNT"}] * 17}, "having: needed at most 16 bounds, got 17"),
         ({"limit": 0}, "limit: needed a whole number from 1 to 5000, got 0"),
         ({"limit": 5001}, "limit: needed a whole number from 1 to 5000, got 5001"),
         ({"limit": None}, "limit: needed a whole number from 1 to 5000, got None"),
