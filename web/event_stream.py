@@ -1,7 +1,8 @@
 """The events of a subscription as a stream over HTTP: graphql-sse, "distinct connections mode".
 
 Lines end with LF: urql, which splits at empty lines, knows no CRLF. A stream that ends without `complete`, as when its
-worker leaves, is for the client to open again.
+worker leaves, is for the client to open again; urql takes an end for `complete`, and for a fault of the network only what
+breaks off.
 """
 
 import asyncio
@@ -45,8 +46,8 @@ async def send_events(events: Subscription, first: Answer, scope: Scope, receive
         for task in (sending, gone, told):
             task.cancel()
         await asyncio.wait({sending, gone, told})
-    if not gone.cancelled():
-        return
+    if not gone.cancelled() or (not told.cancelled() and scope["http_version"].startswith("1")):
+        return  # hypercorn then closes the connection in the middle of the answer; an HTTP/2 stream it would leave open
     with suppress(TimeoutError):
         async with asyncio.timeout(1):
             await send({"type": "http.response.body", "body": b""})
