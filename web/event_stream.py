@@ -1,8 +1,8 @@
 """The events of a subscription as a stream over HTTP: graphql-sse, "distinct connections mode".
 
 Lines end with LF: urql, which splits at empty lines, knows no CRLF. A stream that ends without `complete`, as when its
-worker leaves, is for the client to open again; urql takes an end for `complete`, and for a fault of the network only what
-breaks off.
+worker leaves, is for the client to open again. urql takes an end for `complete`, and what breaks off for a fault of the
+network.
 """
 
 import asyncio
