@@ -130,8 +130,10 @@ class SecondLevelCache:
             last_fence = self._last_fence if latest else None
             return self._nothing(keys, "fenced", needed_of(run_id, newest, last_fence, ticket.held))
         last = LastFence(fence)
-        if latest and (self._last_fence is None or self._last_fence.value != fence):  # or a suspension is forgotten
-            self._last_fence = last
+        if latest:
+            known = self._last_fence  # a fence that is suspended stands until it lapses
+            is_suspended = known is not None and known.suspended and known.value == fence
+            self._last_fence = LastFence(fence, suspended=True) if is_suspended else last
         hits, misses = {}, list(keys)
         if entries.count(None) < len(entries):
             hits = hits_in(policy, zip(keys, entries, strict=False), ticket, tags)
