@@ -167,10 +167,10 @@ class ClusterOfThree:
                 return next(node for node in self.nodes if node.port == port)
         raise AssertionError(f"nobody has slot {slot}")
 
-    async def move(self, key: str, between: Callable[[], Awaitable[None]]) -> int:
+    async def move(self, key: str, between: Callable[[], Awaitable[None]], first: Sequence[str] = ()) -> int:
         """Reshard by hand: give the slot of `key` to another node; `between` runs when half of its keys have gone.
 
-        How many those were.
+        Or those that are named. How many those were.
         """
         source = await self.owner(key)
         target = next(node for node in self.nodes if node is not source)
@@ -178,21 +178,19 @@ class ClusterOfThree:
         ids = {node.port: (await command(node.port, "CLUSTER", "MYID")).decode() for node in self.nodes}
         await command(target.port, "CLUSTER", "SETSLOT", slot, "IMPORTING", ids[source.port])
         await command(source.port, "CLUSTER", "SETSLOT", slot, "MIGRATING", ids[target.port])
-        sent = await self._send(
-            source, target, slot, await command(source.port, "CLUSTER", "COUNTKEYSINSLOT", slot) // 2
-        )
+        half = await command(source.port, "CLUSTER", "COUNTKEYSINSLOT", slot) // 2
+        sent = await self._send(source, target, list(first) or await _keys(source, slot, half))
         await between()
-        while await self._send(source, target, slot, MOST_SENT):
+        while await self._send(source, target, await _keys(source, slot, MOST_SENT)):
             pass
         for node in (target, source, *self.nodes):
             await command(node.port, "CLUSTER", "SETSLOT", slot, "NODE", ids[target.port])
         return sent
 
-    async def _send(self, source: Program, target: Program, slot: str, most: int) -> int:
-        keys = await command(source.port, "CLUSTER", "GETKEYSINSLOT", slot, str(most))
+    async def _send(self, source: Program, target: Program, keys: Sequence[str]) -> int:
         if keys:
             where = ("127.0.0.1", str(target.port), "", "0", "5000", "KEYS")
-            await command(source.port, "MIGRATE", *where, *(key.decode() for key in keys))
+            await command(source.port, "MIGRATE", *where, *keys)
         return len(keys)
 
 
@@ -217,6 +215,10 @@ async def cluster_of_three(folder: Path) -> AsyncIterator[ClusterOfThree]:
         for node, _ in nodes:
             await until(lambda port=node.port: _whole(port), "the Cluster is whole")  # type: ignore[misc]
         yield ClusterOfThree([node for node, _ in nodes])
+
+
+async def _keys(node: Program, slot: str, most: int) -> list[str]:
+    return [key.decode() for key in await command(node.port, "CLUSTER", "GETKEYSINSLOT", slot, str(most))]
 
 
 async def stamps(port: int) -> dict[str, str | None]:

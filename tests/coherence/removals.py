@@ -127,16 +127,6 @@ def without_waiting() -> None:
     put(loaders.unit_of_work, "coherence", SimpleNamespace(**{**vars(db.coherence), "covered": covered}))
 
 
-def without_drain() -> None:
-    """The fence is kept alive, but nothing is restamped."""
-    whole = SecondLevelCache.renew
-
-    async def renew(self: SecondLevelCache, fence: Any, drain: str, _: Any, *more: Any, **how: Any) -> bool:
-        return await whole(self, fence, drain, [], *more, **how)
-
-    SecondLevelCache.renew = renew  # type: ignore[method-assign]
-
-
 def without_run_id() -> None:
     whole = cache.server.Server._answered
 

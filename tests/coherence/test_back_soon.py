@@ -110,6 +110,33 @@ async def test_a_writer_whose_suspension_has_ended_begins_another(
     assert made.sql.count("cache_suspend") == 3, "which it prolongs after its wait"
 
 
+async def test_a_writer_that_freezes_while_it_waits_for_the_end_of_a_fence_loses_its_transaction(
+    worker: Worker, other: Worker
+) -> None:
+    """It may idle for 2.5 s longer than it has to wait: so long it keeps the cache off."""
+    await worker.name()
+    await worker.psql(
+        "UPDATE cache_state SET suspended_from = clock_timestamp() - interval '1.9 s',"
+        " suspended_until = clock_timestamp() + interval '9 s'"
+    )
+    await other.redis.refuse()
+    covered = other.postgres.stop_before(b"cache_covered")
+    writing = asyncio.create_task(other.rename("never"))
+    await within(covered.reached.wait())
+    frozen = other.postgres.stop_before(b"cache_pending", covered)
+    covered.go_on()
+    await within(frozen.reached.wait())
+    await worker.psql(QUIET)
+    assert not await worker.drain(), "it counts on the suspension still"
+    async with asyncio.timeout(4):
+        while not await worker.drain():
+            await asyncio.sleep(0.05)
+    assert await worker.name() == "name 1" and await worker.from_cache()
+    frozen.go_on()
+    with pytest.raises(Unavailable):
+        await writing
+
+
 async def test_the_end_of_a_suspension_stands_before_the_fence_is_renewed(worker: Worker, other: Worker) -> None:
     """Or, if the leader dies just after it, a writer would think that nobody had renewed the fence for long."""
     await suspend_for_long(worker)

@@ -21,8 +21,8 @@ FOUND = re.compile(r"^\S+\.py:\d+: (AssertionError|Failed)$|AssertionError: Viol
 
 TAKE_OUT_EACH = """
 import os
-from tests.coherence.weakened import OTHER_WAYS, SAFEGUARDS, weaken
-for name in SAFEGUARDS | OTHER_WAYS:
+from tests.coherence.weakened import EVERYTHING, weaken
+for name in EVERYTHING:
     if not os.fork():
         weaken(name)
         os._exit(0)

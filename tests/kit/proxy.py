@@ -14,8 +14,8 @@ PREPARED = re.compile(rb"P.{4}(__asyncpg_stmt_\w+__)\0([^\0]*)\0", re.DOTALL)
 class Stop:
     """A place in the conversation: the proxy waits there, with the command still unsent, until told what to do."""
 
-    def __init__(self, marker: bytes) -> None:
-        self.marker = marker
+    def __init__(self, marker: bytes, only_port: int = 0) -> None:
+        self.marker, self.only_port = marker, only_port
         self.reached = asyncio.Event()
         self.peer_port = 0
         """Of the connection that stopped; its other end tells which process it is."""
@@ -101,9 +101,9 @@ class Proxy:
         """Send the next command that contains `marker`, then cut its connection before the answer."""
         self._deaf_after = marker
 
-    def stop_before(self, marker: bytes) -> Stop:
-        """Stop before the next command that contains `marker`."""
-        stop = Stop(marker)
+    def stop_before(self, marker: bytes, after: Stop | None = None) -> Stop:
+        """Stop before the next command that contains `marker`, only on the connection that stopped `after` if given."""
+        stop = Stop(marker, after.peer_port if after else 0)
         self._stops.append(stop)
         return stop
 
@@ -151,16 +151,18 @@ class Proxy:
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, client: asyncio.StreamWriter
     ) -> None:
         prepared: dict[bytes, bytes] = {}
+        port = (client.get_extra_info("peername") or ("", 0))[1]
         try:
             while piece := await reader.read(1 << 16):
                 self.asked += 1
                 await self._hold_up()
                 if b"__asyncpg_stmt_" in piece:
                     prepared |= {found[1]: found[2] for found in PREPARED.finditer(piece)}
-                stop = next((stop for stop in self._stops if _is_said(stop.marker, piece, prepared)), None)
+                said = [stop for stop in self._stops if _is_said(stop.marker, piece, prepared)]
+                stop = next((stop for stop in said if stop.only_port in (0, port)), None)
                 if stop:
                     self._stops.remove(stop)
-                    await stop.wait(client.get_extra_info("peername")[1])
+                    await stop.wait(port)
                 for by in [by for marker, by in self._late.items() if _is_said(marker, piece, prepared)]:
                     await asyncio.sleep(by.total_seconds())
                 writer.write(piece)

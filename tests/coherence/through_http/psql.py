@@ -74,11 +74,11 @@ class Psql:
             await asyncio.sleep(0.05)
             return
         self.writes += 1
-        await self._write(session)
+        await self.write_to(session, hot(self._random))
 
-    async def _write(self, session: Session) -> None:
-        traffic = self._traffic
-        id_, run_id = hot(self._random), traffic.run_id("psql")
+    async def write_to(self, session: Session, id_: int) -> None:
+        """Change the row of an employee, and look until it shows."""
+        traffic, run_id = self._traffic, self._traffic.run_id("psql")
         register = traffic.numbers.version[id_]
         traffic.numbers.written.append(id_)
         register.begin(run_id)

@@ -17,7 +17,7 @@ import statistics
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -26,6 +26,7 @@ import msgspec
 import uvloop
 
 from tests.cluster.conftest import ROOT
+from tests.coherence.earlier import BEFORE, schema_before
 from tests.coherence.through_http.company import Company, found_company
 from tests.coherence.through_http.faults import Faults
 from tests.coherence.through_http.psql import Psql
@@ -113,16 +114,17 @@ class Run:
 
 @asynccontextmanager
 async def at_work(
-    seed: int, redis: str = "pair", removed: str = "", reads_a_write: int = READS_A_WRITE
+    seed: int, redis: str = "pair", removed: str = "", reads_a_write: int = READS_A_WRITE, root: Path = ROOT
 ) -> AsyncIterator[Run]:
     """Bring everything up, over a company of its own."""
     found: list[Company] = []
 
     async def prepare(postgres: PostgreSQL, folder: Path) -> dict[str, str]:
-        found.append(await found_company(postgres, folder, datetime.now(UTC)))
+        with schema_before() if removed == BEFORE or root != ROOT else nullcontext():
+            found.append(await found_company(postgres, folder, datetime.now(UTC)))
         return {"AUTH_PRIVATE_KEY_FILE": str(folder / "auth.key")}
 
-    async with stand(prepare, VARIABLES, removed, redis) as on:
+    async with stand(prepare, VARIABLES, removed, redis, root) as on:
         yield Run(on, found[0], seed, reads_a_write)
 
 

@@ -23,7 +23,7 @@ from tests.cluster.conftest import ROOT, free_port
 from tests.coherence.many_valkeys import ClusterOfThree, Watched, cluster_of_three, watched_valkeys
 from tests.coherence.through_http.worker_proxy import WorkerProxy
 from tests.coherence.valkey import Valkey
-from tests.coherence.weakened import OTHER_WAYS, SAFEGUARDS
+from tests.coherence.weakened import EVERYTHING
 from tests.deploy.engines import Program, until
 
 WORKERS = 2
@@ -120,7 +120,9 @@ class Node:
 
     def __init__(self, name: str, folder: Path, variables: dict[str, str], removed: str) -> None:
         self.name, self.port = name, free_port()
-        self._folder, self._variables, self._removed = folder, variables, removed
+        self._folder, self._variables = folder, variables
+        self.removed, self.root = removed, ROOT
+        """What it lacks when it starts next, and the checkout that it starts from."""
         self._process: asyncio.subprocess.Process | None = None
         self._reading: asyncio.Task[None] | None = None
         self.said: Counter[str] = Counter()
@@ -139,11 +141,11 @@ class Node:
             "DATABASE_URL": PostgreSQL.url_at(self.postgres.port),
             "REDIS_URL": self.redis_url or f"redis://127.0.0.1:{self.redis.port}/0",
         }
-        if self._removed:
-            variables |= {"WITHOUT": self._removed, "PYTHONPATH": f"{TAKEN_OUT}{os.pathsep}{ROOT}"}
+        if self.removed:
+            variables |= {"WITHOUT": self.removed, "PYTHONPATH": f"{TAKEN_OUT}{os.pathsep}{ROOT}"}
         self._process = await asyncio.create_subprocess_exec(
             *(sys.executable, "server.py"),
-            cwd=ROOT,
+            cwd=self.root,
             stdin=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.PIPE,
             start_new_session=True,
@@ -227,7 +229,7 @@ class Stand:
 
 @asynccontextmanager
 async def stand(
-    prepare: object, variables: dict[str, str], removed: str = "", redis: str = "pair"
+    prepare: object, variables: dict[str, str], removed: str = "", redis: str = "pair", root: Path = ROOT
 ) -> AsyncIterator[Stand]:
     """Bring everything up; `prepare(postgres, folder)` fills the database before the nodes start."""
     assert callable(prepare)
@@ -240,10 +242,11 @@ async def stand(
         await postgres.start()
         valkeys = await stack.enter_async_context(REDIS[redis](folder))
         variables = variables | await prepare(postgres, folder)
-        if removed and (sql := (SAFEGUARDS | OTHER_WAYS)[removed].sql):
+        if removed and (sql := EVERYTHING[removed].sql):
             await postgres.run_as_owner(sql)
         nodes = [Node(name, folder, variables, removed) for name in ("node-1", "node-2")]
         for node in nodes:
+            node.root = root
             if isinstance(valkeys, list):
                 node.redis = await stack.enter_async_context(worker_proxy(node, os.fspath(valkeys[0].path)))
             else:

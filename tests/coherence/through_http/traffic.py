@@ -154,7 +154,7 @@ class Traffic:
             node = choice.choice(nodes)
             [what] = choice.choices(list(WRITES), list(WRITES.values()))
             if what == "save":
-                await self._save(hr[node], choice)
+                await self.save(hr[node], hot(choice))
             elif what == "punch":
                 await self._punch(device[node], choice)
             elif what in ("come", "import"):
@@ -188,8 +188,9 @@ class Traffic:
         self.done += 1
         return payload
 
-    async def _save(self, client: Client, choice: random.Random) -> None:
-        id_, run_id = hot(choice), self.run_id("save")
+    async def save(self, client: Client, id_: int) -> None:
+        """Give an employee another name."""
+        run_id = self.run_id("save")
         name, register = f"E{id_:03} {run_id}", self.numbers.version[id_]
         self.numbers.written.append(id_)
         payload = await self._change(
