@@ -53,13 +53,14 @@ async def test_who_has_waited_for_an_entry_for_long_asks_the_database(
     counting.stops = ["fetch"]
     making = asking(worker, counting.batch, 1)
     await counting.order.until("fetch")
-    draining = asyncio.create_task(drained(other))  # without a fence nobody waits at all
+    assert await other.drain()  # without a fence nobody waits at all, and nothing is kept
+    draining = asyncio.create_task(drained(other))
     async with asyncio.timeout(20):
         assert await asking(other, counting.batch, 1) == ["answer 2"] and not making.done()
-    draining.cancel()
-    await asyncio.wait({draining})
     counting.order.go("fetch")
     assert await making == ["answer 2"]
+    draining.cancel()
+    await asyncio.wait({draining})
     await worker.cache.settle(), await other.cache.settle()
 
 
