@@ -3,6 +3,7 @@
 Every lookup that the questions of the suite make is asked again after each change; changes are made by plain SQL.
 """
 
+import re
 from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any, Final
@@ -48,8 +49,14 @@ COLUMNS: Final = statement(
     "columns",
     "SELECT c.relname, a.attname, format_type(a.atttypid, NULL), a.attnotnull FROM pg_class c"
     " JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''"
+    " AND a.attidentity <> 'a'"  # an id that nobody can change
     " WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition"
     " ORDER BY c.relname, a.attnum",
+)
+CONSTRAINTS: Final = statement(
+    "constraints",
+    "SELECT conname FROM pg_constraint WHERE conrelid = CAST(:table AS regclass)"
+    " AND contype IN ('c', 'f', 'p', 'u', 'x')",
 )
 TOUCHED: Final = statement(
     "touched",
@@ -117,7 +124,7 @@ def changes_of(columns: Sequence[tuple[str, str, str, bool]]) -> list[tuple[str,
     for table in sorted({table for table, *_ in columns} - NOT_LOOKED_UP):
         row = f"(tableoid, ctid) = (SELECT tableoid, ctid FROM {table} ORDER BY md5({table}::text) OFFSET %d LIMIT 1)"
         found += [(f"{table} deleted", f"DELETE FROM {table} WHERE {row % place}") for place in (0, 1)]
-        for place, (_, column, type_, required) in enumerate(entry for entry in columns if entry[0] == table):
+        for place, (_, column, type_, required) in enumerate((entry for entry in columns if entry[0] == table), 1):
             where = row % (place % 3)
             if change := CHANGE_BY_TYPE.get(type_):
                 set_ = f"{column} = {change.format(c=column)}"
@@ -131,12 +138,22 @@ def changes_of(columns: Sequence[tuple[str, str, str, bool]]) -> list[tuple[str,
 
 
 async def forgotten(
-    connection: WriteConnection, lookups: Lookups, before: dict[tuple[Batch[Any, Any], Any], Any], sql: str
+    connection: WriteConnection,
+    lookups: Lookups,
+    before: dict[tuple[Batch[Any, Any], Any], Any],
+    sql: str,
+    free: str = "",
 ) -> set[str] | None:
-    """The lookups whose value a change changes while it touches none of their tags; None when it is not allowed."""
+    """The lookups whose value a change changes while it touches none of their tags; None when it is not allowed.
+
+    The constraints of the table `free` do not count.
+    """
     found: set[str] = set()
     try:
         async with connection.savepoint():
+            for (name,) in await connection.records(CONSTRAINTS, table=free) if free else ():
+                drop = f'ALTER TABLE {free} DROP CONSTRAINT IF EXISTS "{name}" CASCADE'
+                await connection.execute(statement("drop", drop))
             await connection.execute(statement("change", sql))
             [(touched,)] = await connection.records(TOUCHED)
             others = {
@@ -155,15 +172,26 @@ async def forgotten(
 
 async def test_every_change_touches_a_tag_of_what_it_changes(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     lookups = await lookups_of(rig, monkeypatch)
-    wrong, made = [], 0
+    wrong, made, unmade = [], 0, []
     async with rig.database.transaction() as connection:
         lookups |= await unasked(connection, lookups)
         before = await values(connection, lookups)
-        for what, sql in changes_of([tuple(entry) for entry in await connection.records(COLUMNS)]):
+        columns = [tuple(entry) for entry in await connection.records(COLUMNS)]
+        changes = changes_of(columns)
+        for what, sql in changes:
             found = await forgotten(connection, lookups, before, sql)
+            for offset in range(6) if found is None else ():  # a row may be one of which nothing can be made
+                other = re.sub(r"OFFSET \d", f"OFFSET {offset}", sql)
+                found = await forgotten(connection, lookups, before, other, free=re.split("[. ]", what)[0])
+                if found is not None:
+                    break
             made += found is not None
+            unmade += [what] if found is None else []
             wrong += [f"{what}: {name}" for name in sorted(found or ())]
     print(f"\n{made} changes, {len(before)} lookups of {len(lookups)} kinds")
     assert wrong == [], "\n".join(wrong)
+    assert unmade == [], "changes that the database did not let this test make: nothing is known of their tags"
+    of_columns = {what.partition(" ")[0] for what, _ in changes}
+    assert {f"{table}.{column}" for table, column, *_ in columns if table not in NOT_LOOKED_UP} <= of_columns
     assert made > 150 and all(lookups.values())
     assert {batch.policy.namespace for batch in lookups} == set(batches()), "a lookup that nobody asks here"
