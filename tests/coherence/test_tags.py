@@ -122,7 +122,9 @@ def changes_of(columns: Sequence[tuple[str, str, str, bool]]) -> list[tuple[str,
     """(table, statement) for each column and each deletion, on rows here and there."""
     found = []
     for table in sorted({table for table, *_ in columns} - NOT_LOOKED_UP):
-        row = f"(tableoid, ctid) = (SELECT tableoid, ctid FROM {table} ORDER BY md5({table}::text) OFFSET %d LIMIT 1)"
+        there_is = f"(SELECT greatest(count(*), 1) FROM {table})"  # or nothing would be changed
+        row = f"(tableoid, ctid) = (SELECT tableoid, ctid FROM {table} ORDER BY md5({table}::text)"
+        row += f" OFFSET %d %% {there_is} LIMIT 1)"
         found += [(f"{table} deleted", f"DELETE FROM {table} WHERE {row % place}") for place in (0, 1)]
         for place, (_, column, type_, required) in enumerate((entry for entry in columns if entry[0] == table), 1):
             where = row % (place % 3)
