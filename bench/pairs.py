@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from datetime import timedelta
 from statistics import median
 from typing import NamedTuple
 
@@ -26,6 +27,13 @@ class Compared(msgspec.Struct, frozen=True):
     requests: int
 
 
+class Spent(NamedTuple):
+    """Processor time of workers, and how long the work took that they were watched for."""
+
+    cpu_us: float
+    worked_s: float
+
+
 class Side(NamedTuple):
     """A running service with its client; `idle_cpu` is what its workers use when nobody asks, in seconds a second."""
 
@@ -40,16 +48,13 @@ class Side(NamedTuple):
         used_s = sum(self.service.cpu_s()) - before - self.idle_cpu * outcome.elapsed_s
         return used_s / len(outcome.latencies_ms) * 1e6
 
-    def spent_us(self, work: Callable[[], None], idling: Callable[[], None]) -> float:
-        """Processor time that the workers use during the work, without what they use right after it while idling."""
-        used_s, elapsed_s = self._used_s(work)
-        idle_s, for_s = self._used_s(idling)
-        return (used_s - idle_s / for_s * elapsed_s) * 1e6
-
-    def _used_s(self, work: Callable[[], None]) -> tuple[float, float]:
+    def spent(self, work: Callable[[], object], afterwards: timedelta) -> Spent:
+        """What the workers use while the work is done, and for so long afterwards."""
         before, began_s = sum(self.service.cpu_s()), time.perf_counter()
         work()
-        return sum(self.service.cpu_s()) - before, time.perf_counter() - began_s
+        worked_s = time.perf_counter() - began_s
+        time.sleep(afterwards.total_seconds())
+        return Spent((sum(self.service.cpu_s()) - before) * 1e6, worked_s)
 
 
 def compared(ours: Callable[[], float], theirs: Callable[[], float], rounds: int, requests: int) -> Compared:

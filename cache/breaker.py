@@ -5,8 +5,8 @@ where nobody else has tried for long: a drain may be waiting for its database.
 """
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Final
 
 from cache.outage import Outage
@@ -30,6 +30,7 @@ class Breaker:
         self._pause_s = 0.0
         self._open_until_s = 0.0
         self._probing = False
+        self._attempt, self._probe = _Attempt(self, probe=False), _Attempt(self, probe=True)
 
     @property
     def state(self) -> str:
@@ -38,26 +39,27 @@ class Breaker:
             return "closed"
         return "open" if self._clock_s() < self._open_until_s else "half-open"
 
-    @contextmanager
-    def attempt(self, *, tries_again: bool = True) -> Iterator[None]:
+    def attempt(self, *, tries_again: bool = True) -> AbstractContextManager[None]:
         """Around something that is sent; raises BreakerOpen when it should not be.
 
         Who does not try again is refused until somebody else had an answer, unless nobody tries. An exception that
         leaves it is a failure. A cancelled attempt says nothing about the server.
         """
-        probe = self.state != "closed"
-        if probe and (self._probing or self._clock_s() < self._open_until_s + (0.0 if tries_again else UNTRIED_S)):
+        if not self._pause_s:
+            return self._attempt
+        if self._probing or self._clock_s() < self._open_until_s + (0.0 if tries_again else UNTRIED_S):
             raise BreakerOpen
-        self._probing |= probe
-        try:
-            yield
-        except Exception as error:
-            self._failed(probe, error)
-            raise
-        else:
+        self._probing = True
+        return self._probe
+
+    def ended(self, error: BaseException | None, *, probe: bool) -> None:
+        """Called by an attempt."""
+        if error is None:
             self._answered()
-        finally:
-            self._probing &= not probe
+        elif isinstance(error, Exception):
+            self._failed(probe, error)
+        if probe:
+            self._probing = False
 
     def _answered(self) -> None:
         if self._pause_s:
@@ -71,3 +73,19 @@ class Breaker:
         if probe or not self._pause_s:
             self._pause_s = min(max(self._pause_s * 2, FIRST_PAUSE_S), LONGEST_PAUSE_S)
             self._open_until_s = self._clock_s() + self._pause_s
+
+
+class _Attempt:
+    """Tells the breaker how it ended; it holds nothing, so all attempts share one, and the probes another."""
+
+    __slots__ = ("_breaker", "_is_probe")
+
+    def __init__(self, breaker: Breaker, *, probe: bool) -> None:
+        self._breaker = breaker
+        self._is_probe = probe
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        self._breaker.ended(error, probe=self._is_probe)

@@ -5,8 +5,7 @@ Also the entries are made only then, one after the other: code that has just run
 
 import asyncio
 import random
-from collections import Counter
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from datetime import timedelta
 from functools import partial
 from itertools import chain
@@ -35,22 +34,34 @@ Later = Callable[[Coroutine[Any, Any, None]], None]
 
 
 class Load:
-    """What leaves together: entries with their lives, marks of their youth, and leases to give back."""
+    """What leaves together: entries by their lives, marks of their youth, and leases to give back."""
 
     def __init__(self) -> None:
-        self.entries: dict[str, tuple[int, bytes]] = {}
+        self.entries_by_life_ms: dict[int, dict[str, bytes]] = {}
         self.marks_ms: dict[str, int] = {}
         self.token_by_lease: dict[str, str] = {}
-        self.numbers: Counter[str] = Counter()
+        self.numbers: dict[str, int] = {}
         """Of the entries, by namespace."""
         self.size_bytes = 0
 
+    def add(self, namespace: str, entries: dict[str, bytes], life_ms: int) -> None:
+        """Take entries of about this life along."""
+        self.entries_by_life_ms.setdefault(life_ms, {}).update(entries)
+        self.numbers[namespace] = self.numbers.get(namespace, 0) + len(entries)
+        self.size_bytes += sum(map(len, entries.values()))
+
     def command(self) -> tuple[list[str], list[Any]]:
-        """Keys and arguments of the script `fill`."""
-        stored = chain.from_iterable(self.entries.values())
-        keys = [*self.entries, *self.marks_ms, *self.token_by_lease]
-        numbers = len(self.entries), len(self.marks_ms)
-        return keys, [*numbers, *stored, *self.marks_ms.values(), *self.token_by_lease.values()]
+        """Keys and arguments of the script `fill`; lives are longer or shorter by JITTER, each by another share."""
+        groups = self.entries_by_life_ms.values()
+        keys = [*chain.from_iterable(groups), *self.marks_ms, *self.token_by_lease]
+        lives = [
+            number
+            for life_ms, entries in self.entries_by_life_ms.items()
+            for number in (len(entries), int(life_ms * (1 - JITTER)), int(life_ms * (1 + JITTER)))
+        ]
+        stored = chain.from_iterable(entries.values() for entries in groups)
+        head = len(groups), len(self.marks_ms), random.getrandbits(31)
+        return keys, [*head, *lives, *stored, *self.marks_ms.values(), *self.token_by_lease.values()]
 
 
 class Filling:
@@ -99,12 +110,12 @@ class Filling:
 
     def add(self, namespace: str, name: str, entry: bytes, life_ms: int) -> None:
         """Store an entry for about so long; called by what `soon` was given."""
+        self._add(namespace, {self._entry_prefix + name: entry}, life_ms)
+
+    def _add(self, namespace: str, entries: dict[str, bytes], life_ms: int) -> None:
         if self._load.size_bytes > MOST_BYTES:
             self._fill_another()
-        load = self._load
-        load.entries[self._entry_prefix + name] = jittered_ms(life_ms), entry
-        load.numbers[namespace] += 1
-        load.size_bytes += len(entry)
+        self._load.add(namespace, entries, life_ms)
 
     def _make(
         self,
@@ -114,10 +125,12 @@ class Filling:
         life_ms: int,
         cost: timedelta,
     ) -> None:
-        for name, entry in reading.entries(values):
-            self.add(policy.namespace, name, entry, life_ms)
+        for part in parts_of(reading.entries(values, self._entry_prefix), MOST_BYTES - self._load.size_bytes):
+            self._add(policy.namespace, part, life_ms)
             if policy.renews_early:
-                self._load.marks_ms[self._mark_prefix + name] = mark_life_ms(int(life_ms * (1 - JITTER)), cost)
+                for name in part:
+                    mark = self._mark_prefix + name.removeprefix(self._entry_prefix)
+                    self._load.marks_ms[mark] = mark_life_ms(int(life_ms * (1 - JITTER)), cost)
 
     def leave_now(self) -> None:
         """Store what waits."""
@@ -130,7 +143,7 @@ class Filling:
         self._fill_another()
         loads, self._full = self._full, []
         loads[-1].token_by_lease, self._token_by_lease = self._token_by_lease, {}
-        if loads[-1].entries or loads[-1].token_by_lease:
+        if loads[-1].numbers or loads[-1].token_by_lease:
             self._later(self._store(loads))
 
     def _fill_another(self) -> None:
@@ -143,15 +156,26 @@ class Filling:
             try:
                 await self._server.script("fill", *load.command())
             except CacheUnreachable:
-                count("cache_bypasses", "unfilled", len(load.entries))
+                count("cache_bypasses", "unfilled", sum(load.numbers.values()))
             else:
                 for namespace, number in load.numbers.items():
                     count("cache_fills", namespace, number)
 
 
-def jittered_ms(life_ms: int) -> int:
-    """About so long."""
-    return int(life_ms * (1 - JITTER + 2 * JITTER * random.random()))  # noqa: S311
+def parts_of(entries: dict[str, bytes], room_bytes: int) -> Iterator[dict[str, bytes]]:
+    """The entries in parts: the first of little more than `room_bytes`, each other of little more than MOST_BYTES."""
+    if entries and sum(map(len, entries.values())) <= room_bytes:
+        yield entries
+        return
+    part: dict[str, bytes] = {}
+    for name, entry in entries.items():
+        part[name] = entry
+        room_bytes -= len(entry)
+        if room_bytes < 0:
+            yield part
+            part, room_bytes = {}, MOST_BYTES
+    if part:
+        yield part
 
 
 def mark_life_ms(life_ms: int, cost: timedelta) -> int:

@@ -1,6 +1,7 @@
 """Work of this process that several wait for: one begins it, all get its outcome, and it ends when nobody waits."""
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Hashable, Iterable
 from contextvars import Context
 from typing import Any, Final, Generic, TypeVar
@@ -10,7 +11,10 @@ Work = Callable[[], Awaitable[tuple[R, bool]]]
 """Gives something, and whether others may have it as well."""
 
 STORED_AFTER_S: Final = 0.05
-"""What was loaded leaves for Redis within 20 ms: who had asked Redis before it arrived there may still have it."""
+"""What was loaded leaves for Redis within 20 ms: who had asked Redis before it arrived there may still have it.
+
+It is forgotten when something else is asked for later than that: a timer of each would wake the process.
+"""
 
 
 class Flight(Generic[R]):
@@ -76,18 +80,23 @@ class Alike:
 
     def __init__(self) -> None:
         self._by_name: dict[Hashable, asyncio.Future[Any]] = {}
+        self._done: deque[tuple[float, Hashable]] = deque()
+        """What others may still have, and until when."""
 
     async def outcome(self, name: Hashable, work: Work[R], waits: Callable[[], None]) -> tuple[R, bool, bool]:
         """What comes of it, whether others may have it, and whether it was done here; `waits` is told if not.
 
         When the one who is at it gives up, or gets what is for itself alone, another one does it.
         """
+        loop = asyncio.get_running_loop()
+        while self._done and self._done[0][0] < loop.time():
+            del self._by_name[self._done.popleft()[1]]
         while (under_way := self._by_name.get(name)) is not None:
             waits()
             outcome: tuple[R] | None = await asyncio.shield(under_way)
             if outcome is not None:
                 return outcome[0], True, False
-        own = self._by_name[name] = asyncio.get_running_loop().create_future()
+        own = self._by_name[name] = loop.create_future()
         told: tuple[R] | None = None
         try:
             found, is_for_all = await work()
@@ -102,5 +111,5 @@ class Alike:
             if told is None:
                 del self._by_name[name]
             else:
-                asyncio.get_running_loop().call_later(STORED_AFTER_S, self._by_name.pop, name)
+                self._done.append((loop.time() + STORED_AFTER_S, name))
         return found, is_for_all, True

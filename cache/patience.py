@@ -25,24 +25,19 @@ class Patience:
         self._late = 0
         self._give_up = give_up
         self._loop = asyncio.get_running_loop()
-        self._wait()
+        self._handle = self._loop.call_later(self._step_s, self._step)
 
     def end(self) -> None:
         """The server has said something, or nobody waits for it any more."""
         self._handle.cancel()
 
-    def _wait(self) -> None:
-        self._handle: asyncio.Handle = self._loop.call_later(self._step_s, self._step, self._loop.time() + self._step_s)
-
-    def _step(self, due_s: float) -> None:
-        if self._loop.time() - due_s > self._step_s / 2 and self._late < MOST_LATE:
+    def _step(self) -> None:
+        if self._loop.time() - self._handle.when() > self._step_s / 2 and self._late < MOST_LATE:
             self._late += 1
         else:
             self._left -= 1
-        if self._left:
-            self._wait()
-        else:
-            self._handle = self._loop.call_soon(self._give_up)
+        rest = (self._step_s, self._step) if self._left else (0.0, self._give_up)
+        self._handle = self._loop.call_later(*rest)
 
 
 @asynccontextmanager

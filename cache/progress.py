@@ -6,7 +6,7 @@ was made has gone by, it may be too low, and is not believed.
 
 from collections.abc import Collection
 from functools import lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -20,6 +20,15 @@ class LastFence(msgspec.Struct, frozen=True):
 
     value: bytes
     suspended: bool = False
+
+
+class Sight(NamedTuple):
+    """What a look saw that tells what is newest: of which server, under which fence, and which tags were held."""
+
+    run_id: str
+    newest: bytes | None
+    fence: LastFence | None
+    held: Collection[str]
 
 
 class Needed(msgspec.Struct, frozen=True):
@@ -40,11 +49,12 @@ def newest_of(value: bytes | None, fence: bytes | None) -> Position | None:
     return Position(server.decode(), int(timeline), int(lsn))
 
 
-def needed_of(run_id: str, newest: bytes | None, fence: LastFence | None, held: Collection[str]) -> Needed | None:
-    """What a replica must have, by what the server `run_id` says is newest; None when that is not known for certain.
+def needed_of(sight: Sight) -> Needed | None:
+    """What a replica must have, by what was seen; None when that is not known for certain.
 
     After the fence has lapsed what was newest under it is still true of the server that it lived on.
     """
+    run_id, newest, fence, held = sight
     position = newest_of(newest, fence.value) if fence else None
     if position is None or fence is None or not fence.value.startswith(f"{run_id}.".encode()):
         return None

@@ -1,6 +1,6 @@
 """What a reader finds in the cache, and the right to store what it then reads: the stamps from before."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from copy import copy
 from functools import lru_cache
 from itertools import chain
@@ -9,7 +9,7 @@ from typing import Final, Generic, NamedTuple, TypeVar
 import msgspec
 
 from cache.policy import Policy, encode
-from cache.progress import LastFence, Needed
+from cache.progress import LastFence, Needed, Sight, needed_of
 from cache.server import Answer
 from telemetry.counters import count
 
@@ -107,28 +107,32 @@ class Reading(Generic[K, V]):
 
     `early` are hits that should be made anew, since their life is about to end; `bypass` is why nothing was looked at,
     `held` how many misses must not be stored because a write of them is under way.
-    `needed` is what a replica must have to be asked for the misses, None when that is not known for certain.
     With a ticket there is the lookup, with what was asked for.
     """
 
-    __slots__ = ("bypass", "early", "held", "hits", "lookup", "misses", "needed", "ticket")
+    __slots__ = ("bypass", "early", "held", "hits", "lookup", "misses", "sight", "ticket")
 
     def __init__(
         self,
         hits: dict[K, V | None],
         misses: list[K],
         ticket: Ticket | None,
-        needed: Needed | None = None,
+        sight: Sight | None = None,
         lookup: "Lookup[K, V] | None" = None,
     ) -> None:
         self.hits = hits
         self.misses = misses
         self.ticket = ticket
-        self.needed = needed
+        self.sight = sight
         self.early: list[K] = []
         self.bypass = ""
         self.held = 0
         self.lookup = lookup
+
+    @property
+    def needed(self) -> Needed | None:
+        """What a replica must have to be asked for the misses; None when that is not known for certain."""
+        return needed_of(self.sight) if self.sight else None
 
     @property
     def names(self) -> Mapping[K, str]:
@@ -155,18 +159,17 @@ class Reading(Generic[K, V]):
         found = [(self.bypass, len(self.misses)), ("held", self.held)]
         return [(reason, number) for reason, number in found if reason and number]
 
-    def entries(self, values: Mapping[K, V | None]) -> Iterator[tuple[str, bytes]]:
-        """The name and the entry of those of the values that may be stored; many keys rest on the same stamps."""
-        ticket, names, tags_by_key = self.ticket, self.names, self.tags
-        if ticket is None:
-            return
-        stamps_by_tags: dict[tuple[str, ...], list[bytes] | None] = {}
-        for key, value in values.items():
-            tags = tags_by_key[key]
-            if tags not in stamps_by_tags:
-                stamps_by_tags[tags] = ticket.stamps_of(tags)
-            if (stamps := stamps_by_tags[tags]) is not None:
-                yield names[key], encode((ticket.fence, stamps, value, key))
+    def entries(self, values: Mapping[K, V | None], prefix: str) -> dict[str, bytes]:
+        """Those of the values that may be stored, each as an entry, by its name after the prefix."""
+        ticket, lookup = self.ticket, self.lookup
+        if ticket is None or lookup is None:
+            return {}
+        fence, stamp, names, tags = ticket.fence, ticket.stamps.__getitem__, lookup.names, lookup.tags
+        if ticket.unusable:
+            values = {key: value for key, value in values.items() if ticket.unusable.isdisjoint(tags[key])}
+        return {
+            prefix + names[key]: encode((fence, [*map(stamp, tags[key])], value, key)) for key, value in values.items()
+        }
 
     def only(self, misses: list[K]) -> "Reading[K, V]":
         """The same reading with no hits and fewer misses."""
@@ -190,9 +193,10 @@ _of_structured_key: Final = lru_cache(maxsize=1_000)(_name_and_tags)
 """Fewer: that of a list for who may see 1,000 departments takes 40 kB."""
 
 
-def name_and_tags(policy: Policy[K, V], prefix: str, key: K) -> tuple[str, tuple[str, ...]]:
-    """The name of a key's entry while the policy has this prefix, and what it depends on: both are asked for often."""
-    return (_of_structured_key if isinstance(key, msgspec.Struct) else _of_plain_key)(policy, prefix, key)
+def names_and_tags(policy: Policy[K, V], prefix: str, keys: Sequence[K]) -> list[tuple[str, tuple[str, ...]]]:
+    """The names of keys' entries while the policy has this prefix, and what they depend on; asked for often."""
+    of_key = _of_structured_key if keys and isinstance(keys[0], msgspec.Struct) else _of_plain_key
+    return [of_key(policy, prefix, key) for key in keys]
 
 
 def payload(entry: bytes | None, fence: bytes, now: list[bytes | None]) -> bytes | None:

@@ -11,11 +11,11 @@ it is a miss and a counter.
 
 import asyncio
 import secrets
-from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from contextvars import Context
 from datetime import timedelta
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import chain, islice
 from operator import eq
 from types import MappingProxyType
@@ -27,7 +27,7 @@ from cache.filling import NO_LEASE, Filling
 from cache.flights import Alike, Flights
 from cache.leases import Lease, Leases
 from cache.policy import Policy
-from cache.progress import LastFence, Needed, as_arguments, needed_of
+from cache.progress import LastFence, Sight, as_arguments, needed_of
 from cache.reading import (
     Asked,
     Foundation,
@@ -37,7 +37,7 @@ from cache.reading import (
     Ticket,
     already,
     hits_in,
-    name_and_tags,
+    names_and_tags,
     together,
 )
 from cache.server import CacheUnreachable, Server
@@ -52,6 +52,8 @@ FENCE_LIFE: Final = timedelta(seconds=2)
 HOLD_LIFE: Final = timedelta(seconds=10)
 ENTRY_LIFE_MS: Final = 3_600_000
 MOST_RESTAMPED: Final = 1_000
+PLAIN: Final = (int, str)
+"""Types of keys whose lookups are remembered."""
 MOST_LOOKUPS: Final = 4_000
 """Of one row that are remembered; each takes about 2 kB."""
 
@@ -109,17 +111,17 @@ class SecondLevelCache:
         return [self._reading(it, run_id, list(islice(left, len(it.asked.names))), latest=latest) for it in lookups]
 
     def _lookup(self, policy: Policy[K, V], keys: Sequence[K]) -> Lookup[K, V]:
-        if len(keys) == 1 and isinstance(keys[0], int | str):
+        if len(keys) == 1 and isinstance(keys[0], PLAIN):
             return self._of_one(policy, policy.prefix, keys[0])
         return self._lookup_of(policy, keys)
 
     def _lookup_of(self, policy: Policy[K, V], keys: Sequence[K]) -> Lookup[K, V]:
-        places = {key: name_and_tags(policy, policy.prefix, key) for key in keys}
-        names = {key: name for key, (name, _) in places.items()}
-        tags = {key: of_key for key, (_, of_key) in places.items()}
-        wanted = list(dict.fromkeys(chain.from_iterable(tags.values())))
-        asked = self._asked(wanted, names.values(), marked=policy.renews_early)
-        return Lookup(policy, keys, names, tags, wanted, asked)
+        places = names_and_tags(policy, policy.prefix, keys)
+        names, tags = [name for name, _ in places], [of_key for _, of_key in places]
+        wanted = list(dict.fromkeys(chain.from_iterable(tags)))
+        asked = self._asked(wanted, names, marked=policy.renews_early)
+        by_key = partial(zip, keys, strict=True)
+        return Lookup(policy, keys, dict(by_key(names)), dict(by_key(tags)), wanted, asked)
 
     def _reading(self, lookup: Lookup[K, V], run_id: str, values: list[bytes | None], *, latest: bool) -> Reading[K, V]:
         """`latest`: nothing else was learnt of the fence since the look, as by a drain that finds it suspended."""
@@ -128,7 +130,7 @@ class SecondLevelCache:
         ticket = Ticket(fence or b"", dict(zip(wanted, values[2:], strict=False)))
         if fence is None or not is_ours(fence, run_id, policy.declaration):
             last_fence = self._last_fence if latest else None
-            return self._nothing(keys, "fenced", needed_of(run_id, newest, last_fence, ticket.held))
+            return self._nothing(keys, "fenced", Sight(run_id, newest, last_fence, ticket.held))
         last = LastFence(fence)
         if latest:
             known = self._last_fence  # a fence that is suspended stands until it lapses
@@ -140,7 +142,7 @@ class SecondLevelCache:
             misses = [key for key in keys if key not in hits]
         count("cache_hits", policy.namespace, len(hits))
         count("cache_misses", policy.namespace, len(misses))
-        reading = Reading(hits, misses, ticket, needed_of(run_id, newest, last, ticket.held), lookup)
+        reading = Reading(hits, misses, ticket, Sight(run_id, newest, last, ticket.held), lookup)
         if ticket.unusable:
             reading.note_unusable()
         if policy.renews_early:
@@ -152,9 +154,9 @@ class SecondLevelCache:
         """What looking a key up asks for."""
         return self._lookup(policy, [key]).asked
 
-    def _asked(self, tags: Sequence[str], entries: Collection[str], *, marked: bool) -> Asked:
+    def _asked(self, tags: Sequence[str], entries: Sequence[str], *, marked: bool) -> Asked:
         stamps = [self.stamp_prefix + tag for tag in tags]
-        names = [self.fence_name, self.newest_name, *stamps, *map(self.entry_name, entries)]
+        names = [self.fence_name, self.newest_name, *stamps, *[self.entry_prefix + name for name in entries]]
         if marked:
             names += [self._mark + name for name in entries]
         return Asked(names, stamps)
@@ -220,7 +222,7 @@ class SecondLevelCache:
             run_id, (fence, newest) = await self._tick.read([self.fence_name, self.newest_name])
         except CacheUnreachable:
             return None
-        needed = needed_of(run_id, newest, LastFence(fence) if fence else self._last_fence, ())
+        needed = needed_of(Sight(run_id, newest, LastFence(fence) if fence else self._last_fence, ()))
         return needed.position if needed else None
 
     async def confirms(self, ticket: Ticket, tags: Sequence[str], replayed: Position) -> bool:
@@ -236,15 +238,15 @@ class SecondLevelCache:
         except CacheUnreachable:
             return False
         stamps = dict(zip(tags, now, strict=True))
-        needed = needed_of(run_id, value, LastFence(fence) if fence else None, Ticket(b"", stamps).held)
+        needed = needed_of(Sight(run_id, value, LastFence(fence) if fence else None, Ticket(b"", stamps).held))
         if fence != ticket.fence or needed is None or needed.held:
             return False
         same = all(stamp is not None and ticket.stamps[tag] == stamp for tag, stamp in stamps.items())
         return same and replayed.server == needed.position.server and replayed.lsn >= needed.position.lsn
 
-    def _nothing(self, keys: Sequence[K], reason: str, needed: Needed | None = None) -> Reading[K, V]:
+    def _nothing(self, keys: Sequence[K], reason: str, sight: Sight | None = None) -> Reading[K, V]:
         count("cache_bypasses", reason, len(keys))
-        reading: Reading[K, V] = Reading({}, list(keys), None, needed)
+        reading: Reading[K, V] = Reading({}, list(keys), None, sight)
         reading.bypass = reason
         return reading
 

@@ -44,12 +44,12 @@ class _Flight:
         self._waiting.append(own)
         return own
 
-    async def sent(self, server: Server, fence: str) -> Answer:
+    async def sent(self, server: Server, fence: str, of_process: str) -> Answer:
         """Ask for the names; stamps that somebody must not find missing are made in the same step."""
         if not self._stamps:
             return await server.mget(list(self.names))
         self.names = dict.fromkeys([fence, *self._stamps, *self.names])
-        arguments = [len(self._stamps), f"r{secrets.token_hex(8)}-", STAMP_LIFE_MS]
+        arguments = [len(self._stamps), f"r{of_process}.{self.number}-", STAMP_LIFE_MS]
         return await server.script("look", list(self.names), arguments)
 
     def land(self, outcome: Answer | CacheUnreachable) -> None:
@@ -83,6 +83,7 @@ class TickReader:
     def __init__(self, server: Server, fence: str) -> None:
         self._server = server
         self._fence = fence
+        self._of_process = secrets.token_hex(8)
         self._numbers = count(1)
         self._boarding: _Flight | None = None
         self._waiting: deque[_Flight] = deque()
@@ -126,7 +127,7 @@ class TickReader:
         if self._boarding is flight:
             self._boarding = None
         try:
-            answer = await flight.sent(self._server, self._fence)
+            answer = await flight.sent(self._server, self._fence, self._of_process)
         except BaseException as error:
             known = error if isinstance(error, CacheUnreachable) else None
             flight.land(known or CacheUnreachable(f"the MGET was given up: {error!r}"))

@@ -23,6 +23,7 @@ class Wire(asyncio.Protocol):
         self._connection = cast("Any", connection)
         self._transport: asyncio.Transport = self._connection._writer.transport
         self._reader = hiredis.Reader(replyError=BaseParser.parse_error, notEnoughData=INCOMPLETE)
+        self._loop = asyncio.get_running_loop()
         self._answer: asyncio.Future[Any] | None = None
         self._unread = select.poll()
         self._unread.register(self._transport.get_extra_info("socket"), select.POLLIN)
@@ -47,7 +48,7 @@ class Wire(asyncio.Protocol):
 
     async def ask(self, *command: Any) -> Any:
         """The answer to a command, also when it is an error; who gives up waiting for it closes the connection."""
-        answer = self._answer = asyncio.get_running_loop().create_future()
+        answer = self._answer = self._loop.create_future()
         self._transport.write(cast("bytes", hiredis.pack_command(command)))
         try:
             return await answer

@@ -18,8 +18,7 @@ import db
 import domain
 from cache.dependencies import Dependencies
 from cache.policy import Policy
-from cache.progress import Needed
-from cache.reading import Asked, Reading, Seen, Ticket, dependencies
+from cache.reading import Asked, Reading, Seen, dependencies
 from cache.second_level import SecondLevelCache
 from db.connection import ReadConnection
 from db.database import Database
@@ -230,26 +229,10 @@ class Loaders:
         return await looked_up(
             self._database,
             self._cache,
-            merged(list(missing.values())),
+            list(missing.values()),
             lambda: dependencies([tag for b, keys in misses.items() for key in keys for tag in b.policy.tags(key)]),
             lambda connection: fetched(connection, misses),
         )
-
-
-def merged(readings: Sequence[Reading[Any, Any]]) -> Reading[Any, Any]:
-    """Readings of one tick as one, for whoever asks for the misses of all of them at once."""
-    if len(readings) == 1:
-        return readings[0]
-    misses = [key for reading in readings for key in reading.misses]
-    tickets = [reading.ticket for reading in readings if reading.ticket is not None]
-    needed = [reading.needed for reading in readings if reading.needed is not None]
-    ticket, newest = None, None
-    if len(tickets) == len(readings) and len({ticket.fence for ticket in tickets}) == 1:
-        ticket = Ticket(tickets[0].fence, {tag: stamp for one in tickets for tag, stamp in one.stamps.items()})
-    if len(needed) == len(readings) and len({one.position.server for one in needed}) == 1:
-        position = max((one.position for one in needed), key=lambda position: position.lsn)
-        newest = Needed(position, any(one.held for one in needed))
-    return Reading({}, misses, ticket, newest)
 
 
 async def fetched(connection: ReadConnection, wanted: Wanted) -> Found:

@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import Any, Final, TypeVar
 
 from cache.progress import Needed
-from cache.reading import Reading
+from cache.reading import Reading, Ticket
 from cache.second_level import SecondLevelCache
 from cache.server import CacheUnreachable
 from db.connection import ReadConnection
@@ -30,24 +30,26 @@ LOOK: Final = timedelta(milliseconds=100)
 async def looked_up(
     database: Database,
     cache: SecondLevelCache,
-    reading: Reading[Any, Any],
+    readings: Sequence[Reading[Any, Any]],
     tags: Callable[[], Sequence[str]],
     fetch: Callable[[ReadConnection], Awaitable[R]],
 ) -> tuple[R, bool]:
-    """(what the database says of the misses, whether that may be stored under the ticket of the reading).
+    """(what the database says of the misses of readings of one tick, whether that may be stored under their tickets).
 
     `tags` are those of the misses.
     """
-    if database.replicas and reading.ticket is not None and reading.needed is not None and not reading.needed.held:
-        try:
-            found, replayed = await database.replicas.ask(reading.needed.position, database.replicas.wait, fetch)
-        except Behind:
-            count("replica_reads", "behind")
-        else:
-            if await cache.confirms(reading.ticket, tags(), replayed):
-                count("replica_reads", "answered")
-                return found, True
-            count("replica_reads", "overtaken")
+    if database.replicas:
+        ticket, needed = ticket_of(readings), needed_of_all(readings)
+        if ticket is not None and needed is not None and not needed.held:
+            try:
+                found, replayed = await database.replicas.ask(needed.position, database.replicas.wait, fetch)
+            except Behind:
+                count("replica_reads", "behind")
+            else:
+                if await cache.confirms(ticket, tags(), replayed):
+                    count("replica_reads", "answered")
+                    return found, True
+                count("replica_reads", "overtaken")
     try:
         async with database.read() as connection:
             return await fetch(connection), True
@@ -58,7 +60,7 @@ async def looked_up(
     deadline_s = time.monotonic() + PATIENCE.total_seconds()
     while True:
         try:
-            return await _without_primary(database, cache, reading.needed, fetch, away), False
+            return await _without_primary(database, cache, needed_of_all(readings), fetch, away), False
         except (
             Unavailable
         ) as refusal:  # the primary may be back, as another server than the replicas were compared with
@@ -69,6 +71,25 @@ async def looked_up(
             except Unreachable:
                 if last:
                     raise refusal from away
+
+
+def ticket_of(readings: Sequence[Reading[Any, Any]]) -> Ticket | None:
+    """The right to store the misses of all of them; None when their tickets are not of one fence."""
+    if len(readings) == 1:
+        return readings[0].ticket
+    tickets = [reading.ticket for reading in readings if reading.ticket is not None]
+    if len(tickets) < len(readings) or len({ticket.fence for ticket in tickets}) > 1:
+        return None
+    return Ticket(tickets[0].fence, {tag: stamp for one in tickets for tag, stamp in one.stamps.items()})
+
+
+def needed_of_all(readings: Sequence[Reading[Any, Any]]) -> Needed | None:
+    """What a replica must have to be asked for the misses of all of them."""
+    needed = [one for reading in readings if (one := reading.needed) is not None]
+    if len(needed) < len(readings) or len({one.position.server for one in needed}) > 1:
+        return None
+    position = max((one.position for one in needed), key=lambda position: position.lsn)
+    return Needed(position, any(one.held for one in needed))
 
 
 async def _without_primary(

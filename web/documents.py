@@ -3,6 +3,7 @@
 Failures are kept as well, so that a client in a loop with a wrong query costs nothing either.
 """
 
+import hashlib
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
@@ -47,6 +48,8 @@ class Operation(msgspec.Struct, frozen=True):
     kind: OperationType
     cost: OperationCost
     variable_defaults: dict[str, object]
+    digest: str
+    """Of its text and name."""
     max_age_s: int = 0
 
 
@@ -137,7 +140,7 @@ class DocumentCache:
                 return too_complex("tokens", None, self._limits.tokens)
             return Document(errors=(formatted(error, "GRAPHQL_PARSE_FAILED"),))
         try:
-            operations = tuple(self._operations(node))
+            operations = tuple(self._operations(text, node))
         except RequestError as refusal:
             return refusal.again()
         errors = validate(
@@ -153,22 +156,24 @@ class DocumentCache:
         assert node is not None
         return msgspec.structs.replace(operation, max_age_s=self._max_ages.of(document, node))
 
-    def _operations(self, node: DocumentNode) -> Iterator[Operation]:
+    def _operations(self, text: str, node: DocumentNode) -> Iterator[Operation]:
         walk = DocumentPass(self._schema, node)
         for definition in node.definitions:
             if isinstance(definition, OperationDefinitionNode):
                 counts = walk.count(definition)
                 check(counts, self._limits)
-                yield _operation(definition, OperationCost(counts.cost, self._limits.list_size))
+                yield _operation(text, definition, OperationCost(counts.cost, self._limits.list_size))
 
 
-def _operation(node: OperationDefinitionNode, cost: OperationCost) -> Operation:
+def _operation(text: str, node: OperationDefinitionNode, cost: OperationCost) -> Operation:
+    name = node.name.value if node.name else None
     defaults = {
         variable.variable.name.value: value_from_ast_untyped(variable.default_value)
         for variable in node.variable_definitions or ()
         if variable.default_value
     }
-    return Operation(node.name.value if node.name else None, node.operation, cost, defaults)
+    digest = hashlib.blake2b(f"{name or ''}\n{text}".encode(), digest_size=16).hexdigest()
+    return Operation(name, node.operation, cost, defaults, digest)
 
 
 def _unresolved(message: str) -> RequestError:

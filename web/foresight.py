@@ -17,8 +17,6 @@ MOST_NAMES: Final = 100_000
 """That a worker remembers; a name takes about 100 bytes."""
 MOST_AT_ONCE: Final = 500
 """In one look: more would be asked for in vain where another worker has made the answer meanwhile."""
-
-
 NOTHING: Final = Asked([], [])
 
 
@@ -27,24 +25,29 @@ class Foresight:
 
     def __init__(self) -> None:
         self._asked: OrderedDict[AnswerKey, Asked] = OrderedDict()
+        self._parts: dict[AnswerKey, Sequence[Asked]] = {}
         self._names = 0
 
     def of(self, key: AnswerKey | None) -> Asked:
         """What will be asked for, if that is known."""
-        found = self._asked.get(key) if key is not None else None
-        return found or NOTHING
+        return NOTHING if key is None else self._asked.get(key, NOTHING)
 
-    def learn(self, key: AnswerKey, asked: Sequence[Asked]) -> None:
+    def learn(self, key: AnswerKey, parts: Sequence[Asked]) -> None:
         """Remember what was asked for to answer."""
-        names = list(dict.fromkeys(chain.from_iterable(one.names for one in asked)))
+        if self._parts.get(key) == parts:
+            self._asked.move_to_end(key)
+            return
+        names = list(dict.fromkeys(chain.from_iterable(part.names for part in parts)))
         self._forget(key)
         if len(names) > MOST_AT_ONCE:
             return
-        self._asked[key] = Asked(names, list(dict.fromkeys(chain.from_iterable(one.stamps for one in asked))))
+        self._parts[key] = parts
+        self._asked[key] = Asked(names, list(dict.fromkeys(chain.from_iterable(part.stamps for part in parts))))
         self._names += len(names)
         while self._names > MOST_NAMES:
             self._forget(next(iter(self._asked)))
 
     def _forget(self, key: AnswerKey) -> None:
         if found := self._asked.pop(key, None):
+            del self._parts[key]
             self._names -= len(found.names)

@@ -3,7 +3,6 @@
 The names under which answers are looked for are made of them. A hint that is missing or wrong only costs a miss.
 """
 
-import hashlib
 from collections import OrderedDict
 from collections.abc import Sequence
 from datetime import timedelta
@@ -69,5 +68,4 @@ class KnownPaths:
 
 def hint_of(prepared: PreparedOperation) -> str:
     """The name of the hint about a query: the same for all variables."""
-    text = f"{prepared.operation.name or ''}\n{prepared.request.query}".encode()
-    return f"{NAMESPACE}@{answer_version()}:{hashlib.blake2b(text, digest_size=16).hexdigest()}"
+    return f"{NAMESPACE}@{answer_version()}:{prepared.operation.digest}"

@@ -274,7 +274,7 @@ def _made_of(found: EqualAnswer, cache: SecondLevelCache, basis: ViewerBasis) ->
 
 def _foundation(own: Dependencies, viewer: Dependencies | None, cache: SecondLevelCache) -> Foundation | None:
     """Everything that an answer and a viewer rest on; None when it is not all of one moment under one fence."""
-    if viewer is None or own.fence is None or own.fence != viewer.fence or not (own.whole and viewer.whole):
+    if own.fence is None or viewer is None or own.fence != viewer.fence or not (own.storable and viewer.storable):
         return None
     if any(own.stamps.get(tag, stamp) != stamp for tag, stamp in viewer.stamps.items()):
         return None

@@ -202,7 +202,7 @@ class ResponseCache:
         if before is not None and before.viewer == viewer:
             viewer = before.viewer
         self._viewers[viewer.user_id] = KnownViewer(
-            viewer, token_epoch, valid_until, dependencies.fence, dict(dependencies.stamps), class_of(viewer)
+            viewer, token_epoch, valid_until, dependencies.fence, dependencies.stamps, class_of(viewer)
         )
         self._viewers.move_to_end(viewer.user_id)
         if len(self._viewers) > MOST_VIEWERS:
@@ -213,7 +213,7 @@ class ResponseCache:
         """Keep an answer that was just made; (None, why) when it must not be kept."""
         count("answer_misses", class_of(context.viewer))
         dependencies = context.loaders.dependencies
-        fence, stamps = dependencies.fence or b"", dict(dependencies.stamps)
+        fence, stamps = dependencies.fence or b"", dependencies.stamps
         kept = KeptAnswer(answer, "", context.valid_until, fence, stamps, context.made_at)
         reason = self._reason_not_to(kept, storable=dependencies.storable)
         if reason:

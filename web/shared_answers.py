@@ -57,8 +57,8 @@ class SharedAnswers:
         """Ask at once for what is known to be needed: the viewer, the answer, and what making it asked for lately."""
         look = Look(prepared)
         if self._is_on and user_id is not None:
-            names = [*map(self._cache.entry_name, self._names_at_once(look, user_id))]
             viewer = self._cache.asked(viewer_by_user.policy, UserId(user_id))
+            names = map(self._cache.entry_name, self._names_at_once(look, user_id))
             foreseen = self._foresight.of(self._responses.answer_key(look.operation, user_id))
             asked = Asked([*viewer.names, *names, *foreseen.names], [*viewer.stamps, *foreseen.stamps])
             look.seen = await self._cache.look(asked)

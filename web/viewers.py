@@ -1,6 +1,7 @@
 """Who a user is at this moment: what its grants come to, looked up like everything else."""
 
 from datetime import datetime
+from functools import lru_cache
 from typing import Final
 
 import msgspec
@@ -29,7 +30,11 @@ NOBODY: Final = "nobody"
 
 def class_of(viewer: Viewer | None) -> str:
     """A viewer's class in figures: the first of the roles in this order, or nobody."""
-    roles = viewer.roles if viewer else ()
+    return _class_of_roles(viewer.roles) if viewer else NOBODY
+
+
+@lru_cache(maxsize=256)
+def _class_of_roles(roles: frozenset[Role]) -> str:
     return next((role.value for role in CLASSES if role in roles), NOBODY)
 
 

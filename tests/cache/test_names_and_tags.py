@@ -5,7 +5,7 @@ import tracemalloc
 import msgspec
 
 from cache.policy import Policy
-from cache.reading import name_and_tags
+from cache.reading import names_and_tags
 
 
 class Wide(msgspec.Struct, frozen=True):
@@ -15,7 +15,7 @@ class Wide(msgspec.Struct, frozen=True):
     page: int
 
 
-def test_name_and_tags_are_worked_out_once_while_the_policy_makes_the_same_names() -> None:
+def test_names_and_tags_are_worked_out_once_while_the_policy_makes_the_same_names() -> None:
     asked: list[int] = []
 
     def tags(key: int) -> tuple[str, ...]:
@@ -23,9 +23,9 @@ def test_name_and_tags_are_worked_out_once_while_the_policy_makes_the_same_names
         return (f"t.id={key}",)
 
     policy = Policy[int, str]("plain", str, "organisation", tags)
-    assert [name_and_tags(policy, policy.prefix, 7) for _ in range(2)] == [(f"{policy.prefix}7", ("t.id=7", "t"))] * 2
+    assert names_and_tags(policy, policy.prefix, [7, 7]) == [(f"{policy.prefix}7", ("t.id=7", "t"))] * 2
     policy.follow(code="new", declaration="")
-    assert name_and_tags(policy, policy.prefix, 7) == (f"{policy.prefix}7", ("t.id=7", "t"))
+    assert names_and_tags(policy, policy.prefix, [7]) == [(f"{policy.prefix}7", ("t.id=7", "t"))]
     assert asked == [7, 7]
 
 
@@ -33,7 +33,7 @@ def test_wide_keys_take_little_memory_however_many_there_are() -> None:
     policy = Policy[Wide, str]("wide", str, "list", lambda _: ("t.any",))
     tracemalloc.start()
     for page in range(1_500):
-        name_and_tags(policy, policy.prefix, Wide(tuple(range(1_000, 2_000)), page))
+        names_and_tags(policy, policy.prefix, [Wide(tuple(range(1_000, 2_000)), page)])
     taken_bytes, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert 10_000_000 < taken_bytes < 45_000_000

@@ -2,7 +2,6 @@
 
 import asyncio
 
-import msgspec
 import pytest
 
 import db.database
@@ -84,7 +83,7 @@ async def test_a_commit_that_the_replica_shows_before_the_primary_is_not_told(
         while await of_replica() != "new":
             pass
     tags = ("employee.id=1", "employee")
-    assert await looked_up(worker.database, worker.cache, reading, lambda: tags, fetch) == ("name 1", True)
+    assert await looked_up(worker.database, worker.cache, [reading], lambda: tags, fetch) == ("name 1", True)
     await pair.set_on_primary("synchronous_standby_names", "")
     await within(writing)
     assert await worker.name() == "new"
@@ -233,9 +232,9 @@ async def test_who_met_no_redis_a_moment_ago_looks_again_before_reads_are_refuse
         return (await employee_by_id.fetch(connection, [EmployeeId(1)]))[EmployeeId(1)].full_name
 
     with pytest.raises(Unavailable, match="no replica has what was written last"):
-        await looked_up(worker.database, worker.cache, reading, list, fetch)
+        await looked_up(worker.database, worker.cache, [reading], list, fetch)
     await pair.kill(pair.primary)
-    assert await looked_up(worker.database, worker.cache, reading, list, fetch) == ("name 1", False)
+    assert await looked_up(worker.database, worker.cache, [reading], list, fetch) == ("name 1", False)
 
 
 async def test_what_a_dead_primary_was_about_to_commit_can_be_read(pair: Pair, worker: Worker, other: Worker) -> None:
@@ -259,16 +258,16 @@ async def test_what_no_replica_will_ever_have_is_waited_for_until_there_is_a_pri
     await worker.postgres.refuse()
     assert worker.cache.server is not None
     reading = await worker.cache.read(employee_by_id.policy, [EmployeeId(1)])
-    assert reading.needed is not None
-    beyond = msgspec.structs.replace(reading.needed.position, lsn=2**62)
-    reading.needed = msgspec.structs.replace(reading.needed, position=beyond)
+    assert reading.sight is not None and reading.sight.newest is not None
+    so_far, _, _ = reading.sight.newest.rpartition(b"|")
+    reading.sight = reading.sight._replace(newest=b"%s|%d" % (so_far, 2**62))
     asked: list[ReadConnection] = []
 
     async def fetch(connection: ReadConnection) -> int:
         asked.append(connection)
         return 1
 
-    waiting = asyncio.create_task(looked_up(worker.database, worker.cache, reading, list, fetch))
+    waiting = asyncio.create_task(looked_up(worker.database, worker.cache, [reading], list, fetch))
     await asyncio.wait({waiting}, timeout=1.5)
     assert not waiting.done() and asked == []
     await worker.postgres.heal()
