@@ -4,7 +4,7 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Hashable, Iterable
 from contextvars import Context
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 R = TypeVar("R")
 Work = Callable[[], Awaitable[tuple[R, bool]]]
@@ -73,43 +73,52 @@ class Flights:
 
 
 class Alike:
-    """Work too small for a task of its own: the first does it within its own request, the others wait for that.
-
-    Its name says all that it rests on: what comes of it is right for whoever has just seen that.
-    """
+    """Work too small for a task of its own: the first does it within its own request, the others wait for that."""
 
     def __init__(self) -> None:
-        self._by_name: dict[Hashable, asyncio.Future[Any]] = {}
-        self._done: deque[tuple[float, Hashable]] = deque()
+        self._begun: dict[Hashable, _Begun] = {}
+        self._done: deque[tuple[float, Hashable, _Begun]] = deque()
         """What others may still have, and until when."""
 
-    async def outcome(self, name: Hashable, work: Work[R], waits: Callable[[], None]) -> tuple[R, bool, bool]:
+    async def outcome(
+        self, name: Hashable, rests_on: object, work: Work[R], waits: Callable[[], None]
+    ) -> tuple[R, bool, bool]:
         """What comes of it, whether others may have it, and whether it was done here; `waits` is told if not.
 
-        When the one who is at it gives up, or gets what is for itself alone, another one does it.
+        What comes of it is right for whoever has just seen the same that it `rests_on`. When the one who is at it gives
+        up, or gets what is for itself alone, another one does it.
         """
         loop = asyncio.get_running_loop()
         while self._done and self._done[0][0] < loop.time():
-            del self._by_name[self._done.popleft()[1]]
-        while (under_way := self._by_name.get(name)) is not None:
+            self._forget(*self._done.popleft()[1:])
+        while (begun := self._begun.get(name)) is not None and begun.rests_on == rests_on:
             waits()
-            outcome: tuple[R] | None = await asyncio.shield(under_way)
+            outcome: tuple[R] | None = await asyncio.shield(begun.told)
             if outcome is not None:
                 return outcome[0], True, False
-        own = self._by_name[name] = loop.create_future()
+        own = self._begun[name] = _Begun(rests_on, loop.create_future())
         told: tuple[R] | None = None
         try:
             found, is_for_all = await work()
             told = (found,) if is_for_all else None
         except Exception as error:
-            own.set_exception(error)
-            own.exception()  # nobody may be waiting
+            own.told.set_exception(error)
+            own.told.exception()  # nobody may be waiting
             raise
         finally:
-            if not own.done():
-                own.set_result(told)
+            if not own.told.done():
+                own.told.set_result(told)
             if told is None:
-                del self._by_name[name]
+                self._forget(name, own)
             else:
-                self._done.append((loop.time() + STORED_AFTER_S, name))
+                self._done.append((loop.time() + STORED_AFTER_S, name, own))
         return found, is_for_all, True
+
+    def _forget(self, name: Hashable, begun: "_Begun") -> None:
+        if self._begun.get(name) is begun:
+            del self._begun[name]
+
+
+class _Begun(NamedTuple):
+    rests_on: object
+    told: "asyncio.Future[Any]"

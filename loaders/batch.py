@@ -199,16 +199,16 @@ class Loaders:
     async def _ask_alike(self, missing: Mapping[Batch[Any, Any], Reading[Any, Any]]) -> tuple[Found, bool, bool]:
         """Ask the database, unless a request that saw the same stamps is asking for the same keys."""
         tickets = [reading.ticket for reading in missing.values()]
-        keys = [(batch, batch.policy.prefix, tuple(reading.misses)) for batch, reading in missing.items()]
-        seen = [(of.fence, *of.stamps.items()) for of in tickets if of is not None and not of.unusable]
-        if len(seen) < len(tickets):
+        if any(ticket is None or ticket.unusable for ticket in tickets):
             return *await self._ask(missing), True
+        keys = tuple((batch, batch.policy.prefix, *reading.misses) for batch, reading in missing.items())
+        seen = [(ticket.fence, ticket.stamps) for ticket in tickets if ticket is not None]
 
         def waits() -> None:
             for batch, reading in missing.items():
                 count("cache_shared", batch.policy.namespace, len(reading.misses))
 
-        return await self._cache.alike.outcome((*keys, *seen), lambda: self._ask(missing), waits)
+        return await self._cache.alike.outcome(keys, seen, lambda: self._ask(missing), waits)
 
     async def _load_shared(self, batch: Batch[K, V], reading: Reading[K, V]) -> dict[K, V | None]:
         found = await shared(self._cache, batch.policy, reading, self._loading(batch))
