@@ -8,6 +8,7 @@ from typing import Final
 import msgspec
 
 from cache.dependencies import Dependencies
+from cache.reading import Ticket
 from cache.second_level import SecondLevelCache
 from domain.ids import UserId
 from domain.permission import ViewerFacts, viewer_of
@@ -40,7 +41,7 @@ async def taken(cache: SecondLevelCache, what: int) -> Mapping[int, int]:
     if kept is None:
         return {}
     responses, rests_on = ResponseCache(cache, 1_000_000, lambda: NOW), Dependencies()
-    rests_on.fence = kept.fence
+    rests_on.add(Ticket(kept.fence, {}))
     responses.know(VIEWER, 0, None, rests_on)
     known = responses.known(VIEWER.user_id)
     if known is None or not await responses.admits(OPERATION, (), kept, known):
