@@ -1,5 +1,8 @@
 """Asks the status port of the running service."""
 
+import time
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import httpx2
@@ -12,6 +15,8 @@ from web.settings import Settings
 
 READ_LIMIT_S = 10.0
 CHANGE_LIMIT_S = 330.0
+TRIES = 4
+PAUSE_S = 0.5
 
 
 class StatusPort:
@@ -35,7 +40,7 @@ class StatusPort:
         headers = {"Authorization": f"Bearer {self._token}"} if self._token and method == "POST" else {}
         try:
             with httpx2.Client(trust_env=False, timeout=limit_s) as client:
-                answer = client.request(method, self.address + path, json=body, headers=headers)
+                answer = insisting(lambda: client.request(method, self.address + path, json=body, headers=headers))
             found = orjson.loads(answer.content)
         except (httpx2.HTTPError, ValueError) as error:
             raise NotReachable(
@@ -45,3 +50,14 @@ class StatusPort:
         if "detail" in found and answer.status_code >= 400:
             raise RollcallError(str(found["detail"]))
         return found
+
+
+def insisting(ask: Callable[[], httpx2.Response]) -> httpx2.Response:
+    """The answer, asked for again where the status process is just being replaced: a reload replaces it as well."""
+    for _ in range(TRIES - 1):
+        with suppress(httpx2.RemoteProtocolError, httpx2.ReadError):
+            answer = ask()
+            if answer.status_code != httpx2.codes.SERVICE_UNAVAILABLE or "retry-after" not in answer.headers:
+                return answer
+        time.sleep(PAUSE_S)
+    return ask()
