@@ -1,6 +1,7 @@
 """The figures of a run as values, and the arithmetic on them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from statistics import fmean
 
 import msgspec
 
@@ -88,3 +89,10 @@ def percentile(values: Sequence[float], rank: float) -> float:
 def ratio(ours: float, theirs: float) -> float:
     """Ours divided by theirs, to three digits."""
     return float(f"{ours / theirs:.3g}")
+
+
+def middle_mean(values: Iterable[float]) -> float:
+    """The mean of the middle half: rare large values do not move it, nor does it jump between two common ones."""
+    ordered = sorted(values)
+    quarter = len(ordered) // 4
+    return fmean(ordered[quarter : len(ordered) - quarter])

@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from datetime import date, timedelta
 from functools import partial
-from statistics import median
 from typing import Final
 
 import asyncpg
@@ -22,7 +21,7 @@ import redis
 from sqlalchemy.engine import make_url
 
 from bench.client import Job
-from bench.figures import ratio
+from bench.figures import middle_mean, ratio
 from bench.floor import Kept, keep_answers
 from bench.ground import BenchFailed, Ground, forget
 from bench.measure import idle_cpu
@@ -143,8 +142,8 @@ def compared_fills(ours: Side, off: Side, cache: redis.Redis, query: NamedQuery,
     """Missing everything and storing it, beside asking the database without a cache.
 
     Both are asked alike: a request alone, then nothing until whatever it leaves for later has long been done. Taken off
-    is what is used in as much time when nobody asks. Both are medians: a tick of the drain, which costs as much as a
-    request, falls into one of eight.
+    is what is used in as much time when nobody asks. Both are means of the middle half: a tick of the drain, which
+    costs as much as a request, falls into one of eight.
     """
     job = Job(query.body, 1, 1)
 
@@ -155,7 +154,7 @@ def compared_fills(ours: Side, off: Side, cache: redis.Redis, query: NamedQuery,
             asked.append(side.spent(lambda: side.client.run(job), AFTERWARDS))
             forget(cache)
             idle.append(side.spent(partial(time.sleep, asked[-1].worked_s), AFTERWARDS))
-        return median(spent.cpu_us for spent in asked) - median(spent.cpu_us for spent in idle)
+        return middle_mean(spent.cpu_us for spent in asked) - middle_mean(spent.cpu_us for spent in idle)
 
     off.client.run(Job(query.body, 1, 2))
     return compared(lambda: asked_alone_us(ours), lambda: asked_alone_us(off), pace.rounds, pace.fills)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bench.figures import percentile, ratio
+from bench.figures import middle_mean, percentile, ratio
 from bench.queries import NamedQuery, named_queries
 from bench.report import read_peers
 from bench.service import CHECKOUT
@@ -100,6 +100,11 @@ def test_a_folder_that_cannot_be_had_is_one_line(tmp_path: Path) -> None:
     done = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True)
     assert done.returncode == 1
     assert "cannot write to the data folder" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_the_middle_mean_leaves_out_a_quarter_at_each_end() -> None:
+    assert middle_mean([900.0, 1.0, 3.0, 2.0, 5.0, 4.0, 8.0, 0.0]) == 3.5
+    assert middle_mean([7.0]) == 7.0
 
 
 @pytest.mark.parametrize(("rank", "expected"), [(0.5, 50), (0.99, 99), (1.0, 100)])

@@ -223,7 +223,10 @@ async def test_what_is_too_large_is_not_stored(service: Service, monkeypatch: py
     assert counters["shared_answers", "large"] == counters["shared_answers", "stored"] == 1
 
 
-async def test_from_4_kb_on_an_answer_is_packed_and_sent_as_it_was(service: Service, other: Service) -> None:
+async def test_a_large_answer_is_packed_and_sent_as_it_was(
+    service: Service, other: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(answer_entries, "PACKED_FROM_BYTES", 4_096)
     aliases = " ".join(f"alias_of_a_name_{number}: fullName" for number in range(15))
     known: list[str] = []
     small, large = NAMES, f"{{ employees(first: 100) {{ nodes {{ {aliases} }} }} }}"
