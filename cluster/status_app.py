@@ -76,9 +76,6 @@ class Desk:
         if not self.observatory.snapshot.get("clustered"):
             detail = "ENABLE_CLUSTERING is off: there is no supervisor that could do it"
             return problem(409, "NOT_CLUSTERED", detail, HEADERS)
-        if self.closing.is_set():
-            detail = "this status process is being replaced: ask again, the next one answers"
-            return problem(503, "BEING_REPLACED", detail, {**HEADERS, "Retry-After": "1"})
         number = token_hex(8)
         self._pending += 1
         self.idle.clear()

@@ -53,11 +53,9 @@ class StatusPort:
 
 
 def insisting(ask: Callable[[], httpx2.Response]) -> httpx2.Response:
-    """The answer, asked for again where the status process is just being replaced: a reload replaces it as well."""
+    """The answer, asked for again where it was cut off: a reload also replaces the process of the status port."""
     for _ in range(TRIES - 1):
         with suppress(httpx2.RemoteProtocolError, httpx2.ReadError):
-            answer = ask()
-            if answer.status_code != httpx2.codes.SERVICE_UNAVAILABLE or "retry-after" not in answer.headers:
-                return answer
+            return ask()
         time.sleep(PAUSE_S)
     return ask()

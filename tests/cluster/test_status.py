@@ -10,8 +10,6 @@ from typing import Any
 import psutil
 from prometheus_client.parser import text_string_to_metric_families
 
-from cluster.observatory import Observatory
-from cluster.status_app import Desk
 from tests.cluster.conftest import Cluster, Start, free_port, until
 from tests.cluster.load import Load, ask_once
 
@@ -277,13 +275,3 @@ async def test_in_process_has_a_status_port_too(start: Start) -> None:
     service.process.kill()
     await until(lambda: not status.is_running(), "the status process does not outlive the service")
     assert not [line for line in service.lines if re.search("Traceback|Error", line)]
-
-
-async def test_a_status_process_that_is_being_replaced_takes_no_more_orders() -> None:
-    observatory, sent = Observatory({}), []
-    observatory.take(json.dumps({"clustered": True, "departed": {}, "processes": [], "answers": {}}))
-    desk = Desk(observatory, lambda **order: sent.append(order), TOKEN)
-    desk.closing.set()
-    answer = await desk.ordered(do="scale", workers=2)
-    assert (answer.status_code, answer.headers["retry-after"], sent) == (503, "1", [])
-    assert json.loads(answer.body)["code"] == "BEING_REPLACED"

@@ -26,11 +26,10 @@ def asked(*answers: httpx2.Response | Exception) -> tuple[httpx2.Response, int]:
         return insisting(lambda: client.post("http://status/cluster/scale")), len(answers) - len(left)
 
 
-def test_it_is_asked_again_where_the_process_leaves_or_is_gone() -> None:
-    leaving = httpx2.Response(503, headers={"Retry-After": "1"})
-    done = httpx2.Response(200)
-    found, times = asked(leaving, httpx2.RemoteProtocolError("disconnected"), httpx2.ReadError("reset"), done)
-    assert (found.status_code, times) == (200, 4)
+def test_it_is_asked_again_where_the_answer_was_cut_off() -> None:
+    cut_off = httpx2.RemoteProtocolError("disconnected"), httpx2.ReadError("reset")
+    found, times = asked(*cut_off, httpx2.Response(200))
+    assert (found.status_code, times) == (200, 3)
 
 
 def test_a_service_that_is_down_has_answered() -> None:
@@ -39,7 +38,6 @@ def test_a_service_that_is_down_has_answered() -> None:
 
 
 def test_it_is_not_asked_for_ever() -> None:
-    found, times = asked(*(httpx2.Response(503, headers={"Retry-After": "1"}) for _ in range(TRIES + 1)))
-    assert (found.status_code, times) == (503, TRIES)
+    left = [httpx2.ReadError("reset") for _ in range(TRIES + 1)]
     with pytest.raises(httpx2.ReadError):
-        asked(*(httpx2.ReadError("reset") for _ in range(TRIES + 1)))
+        asked(*left)
